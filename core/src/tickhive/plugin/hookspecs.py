@@ -1,0 +1,179 @@
+"""The questions the core asks an exchange plugin: the whole of what an author has to know.
+
+A plugin is a module of functions (or an instance) whose functions carry these names and the ``@hookimpl`` mark. It
+answers with data and never acts: no hook opens a socket, sleeps, reads a clock or logs. Name only the arguments you
+want, in any order. ``connect`` and ``parse`` are required, all others have defaults. ``at`` is the time now, ns UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pluggy
+
+from tickhive.channels import Channel, Instrument
+from tickhive.events import Gap
+from tickhive.plugin.contract import (
+    Answer,
+    BookSides,
+    Credentials,
+    Dial,
+    Event,
+    Fetch,
+    Limit,
+    Poll,
+    Request,
+    SessionView,
+)
+from tickhive.plugin.venue import SimulatedVenue, VenueOptions
+
+PROJECT = "tickhive"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+REQUIRED_HOOKS = ("connect", "parse")
+
+
+@hookspec(firstresult=True)
+def connect(
+    channels: Sequence[Channel], settings: Any, credentials: Credentials | None, dials: Sequence[Dial]
+) -> Sequence[Dial | Fetch]:
+    """Which sockets should there be for these channels?
+
+    Every channel must be in exactly one Dial. ``dials`` are the sockets there are now: answer the same ``key`` to keep
+    one as it is. A Fetch is made first (a token, an address), and its ``read`` answers the Dial.
+    Raise ValueError, naming the channel, for a data type or parameter the venue does not have.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def parse(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
+    """What does this frame say?
+
+    Called for every frame; text frames arrive as UTF-8 bytes. Answer market events and session events, in the order
+    they happened; an empty sequence for a frame that says nothing. Never raise: a frame of an unknown kind is
+    ``Unknown``, one that cannot be read ``Malformed``. None counts as Malformed.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def subscribe(
+    session: SessionView, channels: Sequence[Channel], credentials: Credentials | None, at: int
+) -> Sequence[Request]:
+    """Which frames ask for these channels? Default: none, the address carried them.
+
+    Put the channels a request asks for, and the id the venue will echo, into the Request: that is how the core knows
+    what an acknowledgement or a refusal means. Split where the venue bounds a request.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def unsubscribe(
+    session: SessionView, channels: Sequence[Channel], credentials: Credentials | None, at: int
+) -> Sequence[Request]:
+    """Which frames give these channels up? Default: none, and the core moves to a fresh socket where it must."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def instruments(settings: Any) -> Sequence[Fetch]:
+    """Which REST requests list what the venue trades? Their ``read`` answers InstrumentUpdate events.
+
+    Default: none; symbols are then taken as the venue's own names.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequence[Event | Dial | Fetch]:
+    """What does this REST answer say?
+
+    Recognise the request by ``fetch.url``: in a replay nothing else is known of it. A further page is a Fetch again. An
+    error in the answer's body is ``Rejected`` with its kind; HTTP errors (4xx, 5xx) never reach this hook.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def limits(settings: Any) -> Sequence[Limit]:
+    """What does the venue allow? Shared by everything in the process that uses it. Default: one dial a second."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def authenticate(session: SessionView, credentials: Credentials, at: int) -> Sequence[Request | Fetch]:
+    """Which frames log this socket in? Asked when ``Dial.login`` is set; ``parse`` answers Ready or Rejected."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def heartbeat(session: SessionView, at: int) -> Sequence[Request | Fetch]:
+    """What keeps this socket alive now? Asked every ``Dial.upkeep`` seconds. Default: what ``Dial.heartbeat`` says."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def sign(fetch: Fetch, credentials: Credentials | None, at: int) -> Fetch:
+    """The same request, signed for this moment. Asked before every attempt. Default: as it is."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
+    """Which request gives this channel's book? Asked when none streams in within ``Dial.patience``. Default: none."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
+    """Which request gives what was missed in this gap? Default: none, the gap stays."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def poll(channel: Channel, settings: Any) -> Poll | None:
+    """How is this channel asked for, when it exists only by REST? Default: it streams."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def checksum(book: BookSides, instrument: Instrument | None) -> int:
+    """The venue's checksum over this book, to be compared with the ``BookChecksum`` it sent."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def settings() -> type:
+    """The attrs class that reads ``[exchanges.NAME]``. Default: ``ExchangeSettings``, that is url and rest_url."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def memory() -> Any:
+    """What must one socket remember between frames? A fresh object each time. Default: None."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def hosts() -> Sequence[str]:
+    """The host names whose recordings this plugin reads, retired ones included. Default: none."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def collector() -> type:
+    """The subclass of BaseDataCollector to use: for venues that fit no socket at all. Default: PluginCollector."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def venue(options: VenueOptions) -> SimulatedVenue | None:
+    """The same protocol seen from the server's side: a simulated venue for demos, tests and authors.
+
+    ``options`` says which symbols trade, from which seed, how fast, or which recording to serve. Default: none.
+    """
+    raise AssertionError("a specification is not called")

@@ -1,0 +1,170 @@
+"""One exchange's hooks, stacked: the core's defaults, the plugin on them, the application's wrappers on top."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pluggy
+
+from tickhive.errors import PluginError
+from tickhive.plugin import defaults, hookspecs
+from tickhive.plugin.binding import bind, bind_relay
+from tickhive.plugin.validation import HOOKS, Hook, PluginFaults, read_api_version, read_middleware, read_plugin
+
+
+class ExchangeStack:
+    """Everything the core may ask about one exchange. It keeps no state, so collectors share it.
+
+    ``call`` is the hook relay: ``stack.call.connect(channels=..., settings=..., credentials=..., dials=...)``, always
+    by keyword and with every argument of the specification. ``bound`` is the same for the hot road.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        plugin: list[Hook],
+        middleware: Iterable[list[Hook]] = (),
+        *,
+        api_version: int,
+        distribution: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Stack hooks that were read and checked; most callers want ``from_plugin``."""
+        self.exchange = exchange
+        self.distribution = distribution
+        self.version = version
+        self.api_version = api_version
+        self._layers = [plugin, *middleware]
+        self._plugin = {hook.name: hook for hook in plugin if not hook.wrapper}
+        self._defaults = {hook.name: hook for hook in _DEFAULTS}
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        manager.register(defaults, name="core defaults")
+        for number, hooks in enumerate(self._layers):
+            for position, hook in enumerate(hooks):
+                manager.register(_alone(hook), name=f"{exchange} {number}.{position}")
+        self._wrapped = {hook.name for hooks in self._layers for hook in hooks if hook.wrapper}
+        self.call: Any = manager.hook
+        self.settings_type = self._ask_settings_type()
+
+    @classmethod
+    def from_plugin(
+        cls,
+        exchange: str,
+        plugin: object,
+        middleware: Iterable[object] = (),
+        *,
+        distribution: str | None = None,
+        version: str | None = None,
+    ) -> ExchangeStack:
+        """Check a module or instance and stack it; PluginError lists everything that is wrong with it.
+
+        ``middleware`` are modules or instances whose functions are marked ``@hookimpl(wrapper=True)``; the last one is
+        the outermost.
+        """
+
+        def refuse(cause: str, remedy: str) -> PluginError:
+            return PluginError(exchange, cause, remedy, distribution=distribution, version=version)
+
+        try:
+            api_version = read_api_version(plugin)
+            hooks = read_plugin(plugin)
+        except PluginFaults as faults:
+            raise refuse(faults.cause, faults.remedy) from None
+        except Exception as error:
+            cause = f"its members cannot be read: {type(error).__name__}: {error}"
+            raise refuse(cause, "Report this to its authors") from error
+        stack = cls(exchange, hooks, api_version=api_version, distribution=distribution, version=version)
+        return stack.with_middleware(middleware)
+
+    def with_middleware(self, middleware: Iterable[object]) -> ExchangeStack:
+        """The same exchange with these wrappers stacked on top; the last one is the outermost."""
+        layers = []
+        for wrapper in middleware:
+            try:
+                layers.append(read_middleware(wrapper))
+            except PluginFaults as faults:
+                name = getattr(wrapper, "__name__", type(wrapper).__name__)
+                raise self.refuse(f"the middleware {name} cannot be stacked: {faults.cause}", faults.remedy) from None
+        if not layers:
+            return self
+        plugin, *below = self._layers
+        return ExchangeStack(
+            self.exchange,
+            plugin,
+            [*below, *layers],
+            api_version=self.api_version,
+            distribution=self.distribution,
+            version=self.version,
+        )
+
+    def offers(self, name: str) -> bool:
+        """Tell whether the plugin itself answers this hook; the core's default does not count."""
+        self._known(name)
+        return name in self._plugin
+
+    def bound(self, name: str) -> Callable[..., Any]:
+        """The hook as a function of the specification's arguments, positional and in order.
+
+        It answers what ``call`` answers, and costs no more than the plugin's function where the plugin takes all
+        arguments in order. Bind once, when a socket opens.
+        """
+        specified = self._known(name)
+        if name in self._wrapped:
+            return bind_relay(name, specified, getattr(self.call, name))
+        plugin, default = self._plugin.get(name), self._defaults.get(name)
+        fallback = bind(name, specified, default.function, default.arguments) if default else None
+        if plugin is not None:
+            return bind(name, specified, plugin.function, plugin.arguments, fallback)
+        return fallback or bind(name, specified, _nobody, ())
+
+    def refuse(self, cause: str, remedy: str) -> PluginError:
+        """Make the error that blames this plugin, for whoever finds out later what is wrong with it."""
+        return PluginError(self.exchange, cause, remedy, distribution=self.distribution, version=self.version)
+
+    def __repr__(self) -> str:
+        package = f" from {self.distribution} {self.version}" if self.distribution else ""
+        return f"<ExchangeStack {self.exchange}{package}: {', '.join(sorted(self._plugin))}>"
+
+    def _known(self, name: str) -> tuple[str, ...]:
+        try:
+            return HOOKS[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, HOOKS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"there is no hook {name!r}{hint}") from None
+
+    def _ask_settings_type(self) -> type:
+        try:
+            answer = self.call.settings()
+        except Exception as error:
+            raise self.refuse(
+                f"its settings hook failed: {type(error).__name__}: {error}", "Report this to its authors"
+            ) from error
+        if not (isinstance(answer, type) and attrs.has(answer)):
+            raise self.refuse(
+                f"its settings hook answered {answer!r}, not an attrs class", "Answer a class, such as ExchangeSettings"
+            )
+        return answer
+
+
+def _nobody() -> None:
+    """What a hook without implementation and default answers."""
+
+
+def _alone(hook: Hook) -> ModuleType:
+    """A namespace of this one hook. pluggy sees what was checked and nothing else of the author's object."""
+    namespace = ModuleType(hook.name)
+    setattr(namespace, hook.name, hook.function)
+    return namespace
+
+
+_DEFAULTS: list[Hook] = [
+    Hook(name, function, tuple(function.__code__.co_varnames[: function.__code__.co_argcount]))
+    for name, function in vars(defaults).items()
+    if name in HOOKS
+]

@@ -1,0 +1,269 @@
+"""What one socket asks of the venue: subscribe, wait for the answer, ask again, give up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from tickhive.channels import Channel, DataType
+from tickhive.events import MarketEvent
+from tickhive.plugin.contract import Accepted, Rejected, Request, Unsubscribed
+from tickhive.session.ledger import ASKED, REJECTED
+from tickhive.session.timers import SECOND
+
+if TYPE_CHECKING:
+    from tickhive.session.session import Session
+
+_LONGEST_WAIT_SECONDS = 60
+
+
+@define(eq=False)
+class Pending:
+    """A request without its answer, for these ``channels``; ``giving_up`` tells unsubscribe from subscribe."""
+
+    giving_up: bool
+    id: str | None
+    attempt: int
+    channels: dict[Channel, None] = field(factory=dict)
+
+
+class Asking:
+    """The channels of one socket and its open requests. Each has at most one open request; a later one replaces it."""
+
+    def __init__(self, session: Session, channels: Iterable[Channel], ack_seconds: float) -> None:
+        self._session = session
+        self._ack = int(ack_seconds * SECOND)
+        self.channels: dict[Channel, None] = {}
+        self._topics: dict[tuple[DataType, str], list[Channel]] = {}
+        self._by_id: dict[str, Pending] = {}
+        self._by_channel: dict[Channel, Pending] = {}
+        self._renewing: set[Channel] = set()
+        self._leaving: set[Channel] = set()
+        self._later: dict[Channel, int] = {}
+        self.take(channels)
+
+    def take(self, channels: Iterable[Channel]) -> list[Channel]:
+        """Carry these channels too; answers those that were not carried before."""
+        added = [channel for channel in channels if channel not in self.channels]
+        for channel in added:
+            self.channels[channel] = None
+            self._topics.setdefault((channel.data_type, channel.symbol), []).append(channel)
+            self._leaving.discard(channel)
+        self._session.feed.ledger.want(added)
+        return added
+
+    def topic(self, data_type: DataType, symbol: str) -> Sequence[Channel]:
+        """The channels of a symbol and type, whatever their parameters."""
+        return self._topics.get((data_type, symbol), ())
+
+    # Asking
+
+    def subscribe(self, channels: Iterable[Channel], at: int, attempt: int = 1) -> None:
+        """Ask for channels. What no request names was carried by the address and counts as acknowledged."""
+        session, ledger = self._session, self._session.feed.ledger
+        wanted = ledger.askable(channels)
+        if not wanted:
+            return
+        requests, fault = session.hooks.many(
+            "subscribe", session=session, channels=wanted, credentials=session.credentials, at=at
+        )
+        if fault is not None:
+            if len(wanted) > 1:
+                for channel in wanted:
+                    self.subscribe([channel], at, attempt)
+            else:
+                self._refuse(wanted[0], fault)
+            return
+        for channel in wanted:
+            ledger.asked(channel, at)
+            self._later.pop(channel, None)
+        self._send(requests, at, attempt, giving_up=False)
+        for channel in wanted:
+            if channel not in self._by_channel:
+                ledger.acknowledged(channel, at)
+            if channel.data_type is DataType.ORDERBOOK:
+                session.desk.expect(channel, at)
+
+    def renew(self, channel: Channel, at: int) -> bool:
+        """Give a channel up and, once that is confirmed, ask for it again; False when the venue knows no way to."""
+        if not self._unsubscribe([channel], at):
+            return False
+        self._renewing.add(channel)
+        return True
+
+    def leave(self, channels: Iterable[Channel], at: int) -> bool:
+        """Give channels up for good; False when that takes a fresh socket."""
+        leaving = [channel for channel in channels if channel in self.channels]
+        for channel in leaving:
+            del self.channels[channel]
+            self._topics[(channel.data_type, channel.symbol)].remove(channel)
+            self._later.pop(channel, None)
+            self._renewing.discard(channel)
+        if not leaving:
+            return True
+        self._leaving.update(leaving)
+        if self._unsubscribe(leaving, at):
+            return True
+        for channel in leaving:
+            self._given_up(channel, at)
+        return False
+
+    def _unsubscribe(self, channels: list[Channel], at: int) -> bool:
+        session = self._session
+        if not session.feed.stack.offers("unsubscribe"):
+            return False
+        requests, fault = session.hooks.many(
+            "unsubscribe", session=session, channels=channels, credentials=session.credentials, at=at
+        )
+        if fault is not None or not requests:
+            return False
+        self._send(requests, at, 1, giving_up=True)
+        for channel in channels:
+            if channel not in self._by_channel:  # no request names it, so no answer will
+                self._given_up(channel, at)
+        return True
+
+    def _send(self, requests: Sequence[Request], at: int, attempt: int, giving_up: bool) -> None:
+        for request in requests:
+            self._session.outbox.append(request)
+            if not request.channels:
+                continue
+            pending = Pending(giving_up, request.id, attempt, dict.fromkeys(request.channels))
+            for channel in request.channels:
+                self._by_channel[channel] = pending
+            if request.id is not None:
+                self._by_id[request.id] = pending
+            self._session.timers.set(self._unanswered, pending, at + self._ack)
+
+    # Answers
+
+    def accepted(self, event: Accepted, at: int) -> None:
+        """The venue confirmed a request. Where it echoes only an id, the request tells what was confirmed."""
+        for channel, pending in self._named(event.id, event.channels):
+            if pending is not None and pending.giving_up:
+                # A channel named without the id may be the late answer to an earlier subscribe.
+                if event.id is not None and event.id == pending.id:
+                    self._given_up(channel, at)
+            else:
+                self._answered(channel)
+                if channel in self.channels:
+                    self._session.feed.ledger.acknowledged(channel, at)
+
+    def unsubscribed(self, event: Unsubscribed, at: int) -> None:
+        """The venue confirmed that channels are no longer sent."""
+        for channel, _ in self._named(event.id, event.channels):
+            self._given_up(channel, at)
+
+    def rejected(self, event: Rejected, at: int) -> bool:
+        """The venue refused something; False when nobody can tell what."""
+        named = self._named(event.id, event.channels)
+        if not named and event.id is None and not event.channels:
+            # Nothing is named. With one request open it can only be that one.
+            waiting = {id(pending): pending for pending in self._by_channel.values()}
+            if len(waiting) == 1:
+                (pending,) = waiting.values()
+                named = [(channel, pending) for channel in pending.channels if self._by_channel.get(channel) is pending]
+        if not named:
+            return False
+        given_up = [channel for channel, pending in named if pending is not None and pending.giving_up]
+        for channel in given_up:
+            self._given_up(channel, at)
+        refused = [channel for channel, pending in named if pending is None or not pending.giving_up]
+        for channel in refused:
+            self._answered(channel)
+        if event.kind in ("rate", "retry"):
+            for channel in refused:
+                self._ask_later(channel, event.reason, at)
+        elif len(refused) > 1 and not event.channels:
+            # One of them is at fault and the venue does not say which: each alone, the good ones run.
+            for channel in refused:
+                self.subscribe([channel], at)
+        else:
+            for channel in refused:
+                self._refuse(channel, event.reason)
+        return True
+
+    def _named(self, id: str | None, channels: Sequence[Channel]) -> list[tuple[Channel, Pending | None]]:
+        """The channels an answer is about, each with the open request it answers."""
+        if channels:
+            return [(channel, self._by_channel.get(channel)) for channel in channels]
+        pending = self._by_id.get(id) if id is not None else None
+        if pending is None:
+            return []
+        return [(channel, pending) for channel in pending.channels if self._by_channel.get(channel) is pending]
+
+    def _answered(self, channel: Channel) -> None:
+        """Close the channel's open request; the request itself when this was the last of its channels."""
+        pending = self._by_channel.pop(channel, None)
+        if pending is None:
+            return
+        pending.channels.pop(channel, None)
+        if not pending.channels:
+            self._close(pending)
+
+    def _close(self, pending: Pending) -> None:
+        self._session.timers.cancel(self._unanswered, pending)
+        if pending.id is not None and self._by_id.get(pending.id) is pending:
+            del self._by_id[pending.id]
+
+    def _given_up(self, channel: Channel, at: int) -> None:
+        """The venue no longer sends this channel: ask again if that was the aim, else forget it."""
+        self._answered(channel)
+        if channel in self._renewing:
+            self._renewing.discard(channel)
+            self.subscribe([channel], at)
+        elif channel in self._leaving:
+            self._leaving.discard(channel)
+            self._session.forget(channel)
+
+    def _refuse(self, channel: Channel, reason: str) -> None:
+        self._session.feed.ledger.rejected(channel, reason)
+
+    # Deadlines
+
+    def _unanswered(self, pending: Pending, at: int, _out: list[MarketEvent]) -> None:
+        """No answer in time: once more, then the socket is not to be trusted. Data that flows is answer enough."""
+        self._close(pending)
+        left = [channel for channel in pending.channels if self._by_channel.get(channel) is pending]
+        for channel in left:
+            del self._by_channel[channel]
+        if pending.giving_up:
+            for channel in left:
+                self._given_up(channel, at)
+            return
+        ledger = self._session.feed.ledger
+        left = [channel for channel in left if channel in self.channels and ledger.state(channel) is ASKED]
+        if not left:
+            return
+        if pending.attempt == 1:
+            self.subscribe(left, at, attempt=2)
+        else:
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            self._session.close(f"no acknowledgement of {left[0]}{more}")
+
+    def _ask_later(self, channel: Channel, reason: str, at: int) -> None:
+        attempts = self._session.feed.ledger.lost(channel, reason)
+        self._later[channel] = at + min(_LONGEST_WAIT_SECONDS, 2 ** min(max(attempts - 1, 0), 6)) * SECOND
+        self._session.timers.set(self._again, None, min(self._later.values()))
+
+    def _again(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
+        due = [channel for channel, moment in self._later.items() if moment <= at]
+        for channel in due:
+            del self._later[channel]
+        if self._later:
+            self._session.timers.set(self._again, None, min(self._later.values()))
+        self.subscribe(due, at)
+
+    # The end
+
+    def lost(self, reason: str) -> None:
+        """The socket is gone: everything it carried is wanted again, what was being given up is gone with it."""
+        session = self._session
+        for channel in self.channels:
+            if session.feed.ledger.state(channel) is not REJECTED:
+                session.feed.ledger.lost(channel, reason)
+        for channel in list(self._leaving):
+            session.forget(channel)
+        self._leaving.clear()

@@ -1,0 +1,248 @@
+"""One book's life: snapshot, chain of deltas, break and repair; and the view of it that users hold."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from tickhive.channels import InstrumentTable
+from tickhive.errors import BookNotLive
+from tickhive.events import BookDelta, BookSnapshot
+from tickhive.session.book import BookCopy, BookState, OrderBook, PriceSize
+from tickhive.session.continuity import Verdict, chains, judge, moment
+from tickhive.session.timers import SECOND
+
+ACCEPT, DROP, GAP = Verdict.ACCEPT, Verdict.DROP, Verdict.GAP
+LIVE = BookState.LIVE
+
+_MOST_BUFFERED = 1000  # deltas kept while a snapshot is fetched: 100 s of a venue that sends ten a second
+_FIRST_WAIT = SECOND // 2
+_LONGEST_WAIT = 30 * SECOND
+_SETTLED = 60 * SECOND  # a book that lived this long starts its waits anew
+
+
+class BookKeeper:
+    """A book with its place in the venue's numbering.
+
+    ``cause`` is set while the book is broken and no Gap has said so yet. ``latest`` is the last event applied,
+    ``heard`` when the last one for this book came, applied or not (ns UTC).
+    """
+
+    __slots__ = (
+        "_stray",
+        "book",
+        "bridging",
+        "buffer",
+        "cause",
+        "depth",
+        "exchange",
+        "heard",
+        "latest",
+        "live_since",
+        "not_before",
+        "repairs",
+        "sequence",
+        "state",
+        "symbol",
+    )
+
+    def __init__(self, exchange: str, symbol: str, depth: int) -> None:
+        self.exchange = exchange
+        self.symbol = symbol
+        self.depth = depth
+        self.book = OrderBook()
+        self.state = BookState.EMPTY
+        self.sequence: int | None = None
+        self.bridging = False
+        self.latest: BookSnapshot | BookDelta | None = None
+        self.heard: int | None = None
+        self.cause: str | None = None
+        self.buffer: deque[BookDelta] = deque(maxlen=_MOST_BUFFERED)
+        self.live_since: int | None = None
+        self.not_before = 0
+        self.repairs = 0
+        self._stray: BookDelta | None = None
+
+    @property
+    def last_received(self) -> int | None:
+        """When the last event of this book came, ns UTC."""
+        applied = self.latest.received if self.latest is not None else None
+        return max(filter(None, (applied, self.heard)), default=None)
+
+    def replace(self, snapshot: BookSnapshot, fetched: bool) -> bool:
+        """Begin anew from a snapshot; a ``fetched`` one is followed by the deltas held since.
+
+        Answers whether the book is live: a fetched snapshot older than what is held does not reach it.
+        """
+        try:
+            self.book.apply_snapshot(snapshot.bids, snapshot.asks)
+        except Exception:
+            self.doubt("a snapshot that cannot be read")
+            raise
+        self.sequence, self.bridging, self.latest = snapshot.sequence, fetched, snapshot
+        self._stray = None
+        if fetched:
+            for delta in self.buffer:
+                if self.follow(delta) is GAP:
+                    self.book.clear()
+                    return False
+        self.buffer.clear()
+        self.state = LIVE
+        self.live_since = snapshot.received
+        return True
+
+    def follow(self, delta: BookDelta) -> Verdict:
+        """Apply a delta if it continues the chain."""
+        verdict = judge(delta, self.sequence, self.bridging)
+        if verdict is ACCEPT:
+            try:
+                self.book.apply_delta(delta.bids, delta.asks)
+            except Exception:
+                self.doubt("a delta that cannot be read")
+                raise
+            if delta.sequence is not None:
+                self.sequence = delta.sequence
+            self.bridging = False
+            self.latest = delta
+        elif verdict is DROP and self._restarted_unseen(delta):
+            return GAP
+        return verdict
+
+    def _restarted_unseen(self, delta: BookDelta) -> bool:
+        """Whether "already known" is a mistake: the venue restarted its numbers and that very delta was lost.
+
+        Then what is dropped is later than the book by the venue's own clock and forms a chain of its own. Without
+        this the book would stand still until the small numbers have grown past the large one.
+        """
+        latest, stray = self.latest, self._stray
+        if self.bridging or latest is None or delta.timestamp is None or delta.timestamp <= moment(latest):
+            return False
+        self._stray = delta
+        return stray is not None and chains(delta, stray)
+
+    def hold(self, delta: BookDelta) -> None:
+        """Keep a delta until a snapshot is there; the oldest go first when too many wait."""
+        self.buffer.append(delta)
+
+    def sync(self) -> None:
+        """A snapshot is on its way."""
+        if self.state is not LIVE:
+            self.state = BookState.SYNCING
+
+    def doubt(self, cause: str) -> None:
+        """The book is not known to be right any more; whoever serves it announces that and repairs it."""
+        if self.state is not BookState.EMPTY and self.cause is None:
+            self.cause = cause
+        self.state = BookState.BROKEN
+        self.book.clear()
+        self.buffer.clear()
+
+    def plan_repair(self, at: int) -> None:
+        """Count a repair and set the earliest moment of the next: twice the wait each time, up to 30 s."""
+        if self.live_since is not None and at - self.live_since > _SETTLED:
+            self.repairs = 0
+        self.not_before = at + min(_LONGEST_WAIT, _FIRST_WAIT << min(self.repairs, 10))
+        self.repairs += 1
+
+
+class BookView:
+    """A book as users hold it: served while it is known to be right, BookNotLive otherwise.
+
+    The view stays valid over breaks and reconnects; it always shows the book of the same symbol and depth.
+    """
+
+    __slots__ = ("_instruments", "_keeper")
+
+    def __init__(self, keeper: BookKeeper, instruments: InstrumentTable) -> None:
+        self._keeper = keeper
+        self._instruments = instruments
+
+    @property
+    def exchange(self) -> str:
+        """The exchange's name."""
+        return self._keeper.exchange
+
+    @property
+    def symbol(self) -> str:
+        """The normalised symbol."""
+        return self._keeper.symbol
+
+    @property
+    def depth(self) -> int:
+        """Levels a side of the venue's channel; 0: as deep as it goes."""
+        return self._keeper.depth
+
+    @property
+    def state(self) -> BookState:
+        """Empty, syncing, live or broken."""
+        return self._keeper.state
+
+    @property
+    def live(self) -> bool:
+        """Whether the book is known to be right."""
+        return self._keeper.state is LIVE
+
+    @property
+    def sequence(self) -> int | None:
+        """The venue's number of this state of the book; None where it numbers none."""
+        return self._keeper.sequence
+
+    @property
+    def timestamp(self) -> int | None:
+        """The venue's time of the last change, ns UTC; None where it sends none."""
+        latest = self._keeper.latest
+        return latest.timestamp if latest is not None else None
+
+    @property
+    def received(self) -> int | None:
+        """When the last change was received, ns UTC."""
+        latest = self._keeper.latest
+        return latest.received if latest is not None else None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid reaches the best ask. Raises BookNotLive only when the book is not live."""
+        return self._live().crossed
+
+    def best_bid(self) -> PriceSize | None:
+        """The highest bid as (price, size); None when there is none."""
+        return self._right().best_bid()
+
+    def best_ask(self) -> PriceSize | None:
+        """The lowest ask as (price, size); None when there is none."""
+        return self._right().best_ask()
+
+    def mid(self) -> Decimal | None:
+        """The middle between best bid and ask; None while a side is empty."""
+        book = self._right()
+        bid, ask = book.best_bid(), book.best_ask()
+        return (bid[0] + ask[0]) / 2 if bid is not None and ask is not None else None
+
+    def top(self, depth: int) -> tuple[list[PriceSize], list[PriceSize]]:
+        """The best ``depth`` bids and asks as (price, size), best first."""
+        return self._right().top(depth)
+
+    def copy(self) -> BookCopy:
+        """The whole book as it is now; nothing changes it again."""
+        return self._right().copy()
+
+    def _live(self) -> OrderBook:
+        keeper = self._keeper
+        if keeper.state is not LIVE:
+            raise BookNotLive(keeper.exchange, keeper.symbol, keeper.state.value)
+        return keeper.book
+
+    def _right(self) -> OrderBook:
+        """The book, after a look whether it can be right. Before a market opens its sides may overlap."""
+        book, keeper = self._live(), self._keeper
+        try:
+            crossed = book.crossed
+        except (ValueError, ArithmeticError):
+            keeper.doubt("a level that is not a number")
+            raise BookNotLive(keeper.exchange, keeper.symbol, keeper.state.value) from None
+        if crossed:
+            instrument = self._instruments.get(keeper.symbol)
+            if instrument is None or instrument.status != "preopen":
+                keeper.doubt("crossed book")
+                raise BookNotLive(keeper.exchange, keeper.symbol, "crossed")
+        return book

@@ -1,0 +1,24 @@
+"""How an exception of a plugin is put into words that may be shown: short, one line, nothing secret."""
+
+from __future__ import annotations
+
+_LONGEST = 160
+
+
+def tidy(text: object, longest: int = _LONGEST) -> str:
+    """One printable line of bounded length, whatever it was; never raises."""
+    try:
+        words = str(text)[: 4 * longest]
+    except Exception:
+        words = "(no text)"
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def describe(error: BaseException, *, secret: bool = False) -> str:
+    """The kind of an exception and its text; the kind alone where credentials were in reach."""
+    kind = tidy(type(error).__name__, 60)
+    if secret:
+        return kind
+    text = tidy(error)
+    return f"{kind}: {text}" if text else kind

@@ -1,0 +1,1 @@
+"""Collectors: everything between an exchange's sockets and a user's callbacks."""

@@ -1,0 +1,284 @@
+"""BaseDataCollector: the life of a collector, whatever its venue speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tickhive.budget import Backoff
+from tickhive.channels import Channel, DataType
+from tickhive.clock import Clock, SystemClock
+from tickhive.collector.dispatcher import QUEUE_EVENTS, CallbackDispatcher, Tap
+from tickhive.collector.subscribers import EventStream
+from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry, CollectorStatus
+from tickhive.errors import BookNotLive, CollectorError, TickhiveError
+from tickhive.events import MarketEvent
+from tickhive.exchanges.config import ExchangeCollectorConfig
+from tickhive.tasks import AsyncTaskManager
+
+if TYPE_CHECKING:
+    from tickhive.session.books import BookView
+
+BEAT_SECONDS = 1.0
+
+
+class BaseDataCollector(ABC):
+    """Collects market data of one exchange: connects, subscribes, delivers, and starts over when the line is lost.
+
+    A subclass fills four methods: ``_actual_connect`` reaches the venue, ``_subscribe_channels`` asks for the channels,
+    ``_process_message`` turns what arrives into events, ``_actual_disconnect`` takes leave. It passes what arrives to
+    ``_received`` and calls ``_connection_lost`` when the line is gone; the base dials again for ever, with capped
+    exponential backoff and full jitter.
+
+    Whatever has gone wrong, ``get_status`` and ``get_health_status`` say so and never raise.
+    """
+
+    def __init__(self, config: ExchangeCollectorConfig, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self.exchange = config.exchange
+        self.name = config.name or config.default_name
+        self.auto_restart = config.auto_restart
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self._tasks = AsyncTaskManager(self.name)
+        self._telemetry = CollectorStateAndTelemetry(self.name, self.exchange, self.clock)
+        self._dispatcher = CallbackDispatcher(self.name, self._tasks)
+        self._backoff = Backoff()
+        self._lost: asyncio.Event | None = None
+        self._lost_reason = ""
+        self._settled: asyncio.Event | None = None
+        self._fatal: BaseException | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    # What a subclass fills
+
+    @abstractmethod
+    async def _actual_connect(self) -> None:
+        """Reach the venue. Raise ``TickhiveError`` or ``OSError`` when that fails: it is tried again."""
+
+    @abstractmethod
+    async def _actual_disconnect(self) -> None:
+        """Take leave of the venue; also called after a failed connect."""
+
+    @abstractmethod
+    async def _subscribe_channels(self, channels: Sequence[Channel]) -> None:
+        """Ask for these channels; called after every connect."""
+
+    @abstractmethod
+    def _process_message(self, message: Any, at: int) -> list[MarketEvent]:
+        """Turn what arrived at ``at`` (ns UTC) into events. What cannot be understood is counted, not raised."""
+
+    def _received(self, message: Any) -> None:
+        """Take in a message: process and deliver it."""
+        events = self._process_message(message, self.clock.time_ns())
+        if events:
+            self._dispatcher.deliver(events)
+
+    def _connection_lost(self, reason: str) -> None:
+        """Say that the line is gone: the collector connects again after a pause."""
+        self._lost_reason = reason
+        if self._lost is not None:
+            self._lost.set()
+
+    def channels(self) -> Sequence[Channel]:
+        """The channels this collector is for: every symbol with every data type."""
+        return tuple(
+            Channel(symbol, symbol, wanted.data_type, wanted.params)
+            for symbol in self.config.symbols
+            for wanted in self.config.subscriptions
+        )
+
+    # Life
+
+    @property
+    def status(self) -> CollectorStatus:
+        """What the collector is doing."""
+        return self._telemetry.status
+
+    async def start(self) -> None:
+        """Start collecting.
+
+        Returns when the venue has been reached, or when the first attempt failed and the next is on its way: being
+        unreachable is a state the collector goes on from, not an error. CollectorError when it cannot ever work as
+        configured (no symbol that exists, credentials refused). Starting a running collector does nothing.
+        """
+        if self.status in (CollectorStatus.STARTING, CollectorStatus.RUNNING, CollectorStatus.RESTARTING):
+            return
+        if self.status is CollectorStatus.STOPPING:
+            raise CollectorError(f"{self.name} is stopping; wait for stop() to return before starting it again")
+        self._fatal = None
+        self._settled = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._telemetry.set_status(CollectorStatus.STARTING)
+        self._running = self._tasks.add_task(f"{self.name}: run", self._run(), on_error=self._broken)
+        self._tasks.add_task(f"{self.name}: heartbeat", self._beat())
+        await self._settled.wait()
+        if self._fatal is not None:
+            raise CollectorError(f"{self.name} cannot start: {self._fatal}") from self._fatal
+
+    async def stop(self) -> None:
+        """Stop collecting: close the connections, deliver what is queued, end every task. Safe to call twice."""
+        if self.status in (CollectorStatus.STOPPED, CollectorStatus.STOPPING):
+            return
+        self._telemetry.set_status(CollectorStatus.STOPPING)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        self._tasks.remove_task(f"{self.name}: heartbeat")
+        await self._leave()
+        await self._dispatcher.close()
+        await self._tasks.cancel_all_tasks()
+        if self._settled is not None:
+            self._settled.set()
+        self._telemetry.set_status(CollectorStatus.STOPPED)
+
+    async def restart(self) -> None:
+        """Stop and start again; callbacks and counters stay."""
+        self._telemetry.restarts += 1
+        await self.stop()
+        await self.start()
+
+    async def _run(self) -> None:
+        assert self._lost is not None
+        assert self._settled is not None
+        while True:
+            self._lost.clear()
+            try:
+                await self._actual_connect()
+                await self._subscribe_channels(self.channels())
+            except (TickhiveError, OSError) as error:
+                if self._is_fatal(error):
+                    await self._leave()
+                    raise
+                await self._retry("connect", error)
+                continue
+            self._telemetry.set_status(CollectorStatus.RUNNING)
+            self._settled.set()
+            connected_at = self.clock.monotonic()
+            await self._lost.wait()
+            if self.clock.monotonic() - connected_at >= STABLE_SECONDS:
+                self._backoff.reset()
+            await self._retry("connection", self._lost_reason)
+
+    async def _retry(self, what: str, error: BaseException | str) -> None:
+        """Note a failure, leave, and wait before the next attempt."""
+        assert self._settled is not None
+        text = self._telemetry.record_error(what, error)
+        wait = self._backoff.next()
+        self._telemetry.log.warning("not connected; trying again", error=text, wait_seconds=round(wait, 1))
+        if self.status is CollectorStatus.RUNNING:
+            self._telemetry.set_status(CollectorStatus.RESTARTING, text)
+        else:
+            self._telemetry.set_status(self.status, text)
+        await self._leave()
+        self._settled.set()
+        await self.clock.sleep(wait)
+
+    async def _leave(self) -> None:
+        try:
+            await self._actual_disconnect()
+        except Exception as error:
+            self._telemetry.log.warning(
+                "leaving the venue failed", error=self._telemetry.record_error("disconnect", error)
+            )
+
+    async def _beat(self) -> None:
+        while True:
+            self._telemetry.beat()
+            await self.clock.sleep(BEAT_SECONDS)
+
+    def _is_fatal(self, error: BaseException) -> bool:
+        """Whether trying again cannot help."""
+        return isinstance(error, ValueError | CollectorError)
+
+    def _broken(self, error: BaseException) -> None:
+        """The run task ended with an error: the collector stands in ERROR until it is started again."""
+        self._fatal = error
+        self._telemetry.set_status(CollectorStatus.ERROR, self._telemetry.record_error("run", error))
+        self._tasks.remove_task(f"{self.name}: heartbeat")
+        if self._settled is not None:
+            self._settled.set()
+
+    # What users ask for
+
+    def add_data_callback(
+        self, data_type: DataType | None, callback: Callable[[Any], Any], *, batch: bool | None = None
+    ) -> None:
+        """Call ``callback`` with every event of ``data_type`` (None: all); see CallbackDispatcher for the kinds."""
+        self._dispatcher.register(data_type, callback, batch=batch)
+
+    def remove_data_callback(self, data_type: DataType | None, callback: Callable[[Any], Any]) -> None:
+        """Stop calling ``callback`` for this data type."""
+        self._dispatcher.unregister(data_type, callback)
+
+    def add_tap(self, tap: Tap) -> None:
+        """Give every list of events to ``tap``, straight from the road: for trusted consumers such as the spool."""
+        self._dispatcher.add_tap(tap)
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Take a tap off."""
+        self._dispatcher.remove_tap(tap)
+
+    def stream(self, *data_types: DataType | str, queue_events: int = QUEUE_EVENTS) -> EventStream:
+        """Iterate over events: ``async for trade in collector.stream(DataType.TRADE)``; no types: all of them.
+
+        Ends when the collector stops. A reader that falls ``queue_events`` behind loses the oldest, counted in
+        ``dropped``.
+        """
+        return self._dispatcher.stream([DataType(data_type) for data_type in data_types], queue_events)
+
+    def book(self, symbol: str, depth: int = 0) -> BookView:
+        """The live order book of a symbol; collectors that keep none raise BookNotLive."""
+        raise BookNotLive(self.exchange, symbol, "not kept by this collector")
+
+    def pause_reading(self) -> None:  # noqa: B027 - a venue that cannot be held is a valid answer
+        """Stop taking in data because a consumer asks for a pause; does nothing where a venue cannot be held."""
+
+    def resume_reading(self) -> None:  # noqa: B027
+        """Go on after ``pause_reading``."""
+
+    def get_status(self) -> dict[str, Any]:
+        """Everything known of this collector, JSON-ready; ``docs/reference/status.md`` explains it field by field."""
+        telemetry = self._telemetry
+        return {
+            "name": self.name,
+            "exchange": self.exchange,
+            "status": telemetry.status.value,
+            "reason": telemetry.reason,
+            "auto_restart": self.auto_restart,
+            "symbols": list(self.config.symbols),
+            "data_types": [str(subscription) for subscription in self.config.subscriptions],
+            "started_at": telemetry.started_at,
+            "uptime_seconds": telemetry.uptime_seconds,
+            "heartbeat_age_seconds": telemetry.heartbeat_age_seconds,
+            "restarts": telemetry.restarts,
+            "errors": telemetry.errors,
+            "recent_errors": list(telemetry.recent_errors),
+            "events": self.event_counts(),
+            "callbacks": self._dispatcher.status(),
+            "tasks": self._tasks.status(),
+            "health": self.get_health_status(),
+        }
+
+    def event_counts(self) -> dict[str, int]:
+        """How many events were delivered, by event class name."""
+        return {kind.__name__: count for kind, count in self._dispatcher.counts.items() if count}
+
+    def get_health_status(self) -> dict[str, Any]:
+        """``healthy``, and in ``reasons`` a sentence for everything that is wrong."""
+        reasons = [*self._telemetry.health_reasons(), *self._unhealthy_data()]
+        return {
+            "healthy": not reasons,
+            "reasons": reasons,
+            "status": self.status.value,
+            "heartbeat_age_seconds": self._telemetry.heartbeat_age_seconds,
+            "restarts": self._telemetry.restarts,
+        }
+
+    def _unhealthy_data(self) -> list[str]:
+        """What is wrong with connections and data flow; a subclass that knows says so."""
+        return []
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.status.value}>"

@@ -1,0 +1,180 @@
+"""ExchangeFactory makes the collector a configuration asks for, whoever brings the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tickhive.channels import Channel
+from tickhive.errors import ConfigurationError, TickhiveError, UnknownExchangeError
+from tickhive.exchanges.config import ExchangeCollectorConfig
+from tickhive.plugin.registry import PluginRegistry, check_exchange_name, default_registry, unknown_exchange
+from tickhive.plugin.stack import ExchangeStack
+
+if TYPE_CHECKING:
+    from tickhive.collector.base import BaseDataCollector
+
+
+class ExchangeFactory:
+    """Makes collectors for installed exchange packages and for what the application registered.
+
+    ::
+
+        config = ExchangeCollectorConfig(exchange="acme", symbol="BTC-USDT", data_types=[DataType.TRADE])
+        collector = ExchangeFactory.create_collector(config)
+    """
+
+    registry: ClassVar[PluginRegistry | None] = None
+    """Where plugins come from; None is the process's ``default_registry()``. Set it to use another one."""
+
+    _classes: ClassVar[dict[str, Callable[[ExchangeCollectorConfig], BaseDataCollector]]] = {}
+
+    @classmethod
+    def create_collector(cls, config: ExchangeCollectorConfig) -> BaseDataCollector:
+        """Make a collector. Nothing is connected before its ``start``.
+
+        Every refusal is a ValueError that says what to do: UnknownExchangeError (install or register something),
+        PluginError (the exchange's package is at fault) or ConfigurationError (a setting of the exchange, by its path;
+        or a data type it does not have).
+
+        A plugin is asked here about symbols and data types when it lists no instruments. When it does, its questions
+        need the venue's own names, so they wait for ``start``.
+        """
+        return cls._plan(config)()
+
+    @classmethod
+    def create_multiple_collectors(
+        cls, configs: Iterable[ExchangeCollectorConfig], *, skip_invalid: bool = False
+    ) -> list[BaseDataCollector]:
+        """Make a collector for each configuration, in order.
+
+        All are checked first. When any is refused, one ConfigurationError lists every refusal by its position and no
+        collector is made. With ``skip_invalid`` the refused ones are logged as errors and left out.
+        """
+        refused: list[str] = []
+        plans: list[Callable[[], BaseDataCollector]] = []
+        for index, config in enumerate(configs):
+            try:
+                plans.append(cls._plan(config))
+            except (ValueError, TickhiveError) as error:
+                refused += _refusals(f"configs[{index}]", config, error)
+        if refused and not skip_invalid:
+            raise ConfigurationError(refused)
+        for refusal in refused:
+            _log_refusal(refusal)
+        return [plan() for plan in plans]
+
+    @classmethod
+    def get_supported_exchanges(cls) -> list[str]:
+        """The names ``create_collector`` accepts, sorted; without packages that are blocked or known to be broken."""
+        return sorted({*cls._plugins().available(), *cls._classes})
+
+    @classmethod
+    def register(cls, exchange: str, collector_or_plugin: Any) -> None:
+        """Use the application's own code for an exchange; it goes before an installed package of that name.
+
+        A subclass of BaseDataCollector is made as ``collector_or_plugin(config)``. Anything else must be a plugin: a
+        module or an instance with hooks. Raises PluginError when it is neither, ValueError when the name is taken by an
+        earlier registration.
+        """
+        check_exchange_name(exchange)
+        if exchange in cls._classes:
+            raise ConfigurationError(f"{exchange}: already registered; unregister it first")
+        if isinstance(collector_or_plugin, type):
+            from tickhive.collector.base import BaseDataCollector
+
+            if issubclass(collector_or_plugin, BaseDataCollector):
+                cls._classes[exchange] = collector_or_plugin
+                return
+        cls._plugins().register(exchange, collector_or_plugin)
+
+    @classmethod
+    def unregister(cls, exchange: str) -> None:
+        """Forget what was registered for an exchange. An installed package of that name is used again."""
+        cls._classes.pop(exchange, None)
+        cls._plugins().unregister(exchange)
+
+    @classmethod
+    def _plugins(cls) -> PluginRegistry:
+        return cls.registry if cls.registry is not None else default_registry()
+
+    @classmethod
+    def _plan(cls, config: ExchangeCollectorConfig) -> Callable[[], BaseDataCollector]:
+        """Check everything that can be checked, and answer how to make the collector."""
+        if not isinstance(config, ExchangeCollectorConfig):
+            raise ConfigurationError(f"expected an ExchangeCollectorConfig, got {type(config).__name__}")
+        own = cls._classes.get(config.exchange)
+        if own is not None:
+            return lambda: own(config)
+        try:
+            stack = cls._plugins().load(config.exchange)
+        except UnknownExchangeError as error:
+            raise unknown_exchange(config.exchange, [*error.installed, *cls._classes]) from None
+        settings = structure_settings(stack, config)
+        _ask_about_channels(stack, config, settings)
+        make = _collector_type(stack)
+        return lambda: make(stack, config, settings)
+
+
+def structure_settings(stack: ExchangeStack, config: ExchangeCollectorConfig) -> Any:
+    """The settings of an exchange as its plugin's own class; ConfigurationError names fields as ``exchanges.acme.url``.
+
+    ``config.settings`` is the whole table; who has service-wide settings too puts them below it first.
+    """
+    from tickhive.structuring import structure
+
+    return structure(stack.settings_type, config.settings, f"exchanges.{config.exchange}")
+
+
+def _ask_about_channels(stack: ExchangeStack, config: ExchangeCollectorConfig, settings: Any) -> None:
+    """Let the plugin refuse data types now, where it takes symbols as they are."""
+    if stack.offers("instruments"):
+        return
+    channels = tuple(
+        Channel(symbol, symbol, wanted.data_type, wanted.params)
+        for symbol in config.symbols
+        for wanted in config.subscriptions
+    )
+    try:
+        streamed = [channel for channel in channels if stack.call.poll(channel=channel, settings=settings) is None]
+        if streamed:
+            stack.call.connect(channels=streamed, settings=settings, credentials=None, dials=())
+    except ValueError as error:
+        raise ConfigurationError(f"{config.exchange}: {error}") from error
+    except Exception as error:
+        raise stack.refuse(
+            f"its connect hook failed: {type(error).__name__}: {error}", "Report this to its authors"
+        ) from error
+
+
+def _collector_type(stack: ExchangeStack) -> Callable[..., BaseDataCollector]:
+    """The plugin's own collector class, or the one that drives any plugin. Both are made of stack, config, settings."""
+    from tickhive.collector.base import BaseDataCollector
+    from tickhive.collector.plugin_collector import PluginCollector
+
+    try:
+        answer = stack.call.collector()
+    except Exception as error:
+        raise stack.refuse(
+            f"its collector hook failed: {type(error).__name__}: {error}", "Report this to its authors"
+        ) from error
+    if answer is None:
+        return PluginCollector
+    if isinstance(answer, type) and issubclass(answer, BaseDataCollector):
+        return answer
+    raise stack.refuse(
+        f"its collector hook answered {answer!r}, no subclass of BaseDataCollector",
+        "Answer a subclass of PluginCollector or BaseDataCollector",
+    )
+
+
+def _refusals(path: str, config: Any, error: Exception) -> list[str]:
+    who = f" ({config.name or config.default_name})" if isinstance(config, ExchangeCollectorConfig) else ""
+    problems = error.problems if isinstance(error, ConfigurationError) else (str(error),)
+    return [f"{path}{who}: {problem}" for problem in problems]
+
+
+def _log_refusal(refusal: str) -> None:
+    from tickhive.logs import get_logger
+
+    get_logger("tickhive.exchanges").error("collector refused", reason=refusal)

@@ -1,0 +1,256 @@
+"""PluginCollector over real sockets: the whole road from a venue to callbacks, and every way it can be disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tickhive.collector.telemetry import CollectorStatus
+from tickhive.errors import BookNotLive, CollectorError
+from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Ticker, Trade
+
+SETTLE = 10.0
+
+
+async def until(predicate: Callable[[], Any]) -> None:
+    """Wait for something another task brings about; a wrong program ends in TimeoutError, never in luck."""
+    async with asyncio.timeout(SETTLE):
+        while not predicate():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+async def test_from_the_venue_to_a_callback(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    assert collector.status is CollectorStatus.RUNNING
+    await venue.until_requests(1)
+    await venue.send(e="trade", s="btcusdt", n=1, p="1.50", q="2")
+    await until(lambda: seen)
+    trade = seen[0]
+    assert isinstance(trade, Trade)
+    assert (trade.exchange, trade.symbol, trade.price) == ("acme", "BTC-USDT", Decimal("1.50"))
+    status = collector.get_status()
+    assert status["events"] == {"Trade": 1}
+    assert status["subscriptions"][0]["state"] == "receiving"
+    assert status["connections"][0]["state"] == "open"
+    assert collector.get_health_status()["healthy"]
+    json.dumps(status)
+
+
+async def test_either_name_of_a_symbol_will_do(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade", symbols=["btcusdt", "ETH-USDT"])
+    await collector.start()
+    await venue.until_requests(2)
+    assert sorted(request["s"] for request in venue.requests) == ["btcusdt", "ethusdt"]
+    assert [channel.symbol for channel in collector.channels()] == ["BTC-USDT", "ETH-USDT"]
+
+
+async def test_an_unknown_symbol_is_named_and_the_others_run(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade", symbols=["BTC-USDT", "ETH-USTD"])
+    await collector.start()
+    await venue.until_requests(1)
+    assert collector.status is CollectorStatus.RUNNING
+    reason = collector.get_status()["set_aside"]["ETH-USTD"]
+    assert "acme lists no instrument named 'ETH-USTD'" in reason
+    assert "ETH-USDT" in reason
+
+
+async def test_nothing_but_unknown_symbols_is_an_error(make_collector: Any) -> None:
+    collector = make_collector("trade", symbols=["NOPE-NOPE"])
+    with pytest.raises(CollectorError, match="NOPE-NOPE"):
+        await collector.start()
+    assert collector.status is CollectorStatus.ERROR
+    assert not collector.get_health_status()["healthy"]
+
+
+async def test_a_rejected_subscription_is_reported_and_the_others_run(make_collector: Any, venue: Any) -> None:
+    venue.refuse["ethusdt"] = {"why": "not for you"}
+    collector = make_collector("trade", symbols=["BTC-USDT", "ETH-USDT"])
+    await collector.start()
+    await venue.until_requests(2)
+    await until(lambda: {s["state"] for s in collector.get_status()["subscriptions"]} == {"acknowledged", "rejected"})
+    rejected = next(s for s in collector.get_status()["subscriptions"] if s["state"] == "rejected")
+    assert (rejected["symbol"], rejected["reason"]) == ("ETH-USDT", "not for you")
+
+
+async def test_refused_credentials_end_the_link_without_hammering(make_collector: Any, venue: Any) -> None:
+    venue.refuse["btcusdt"] = {"why": "wrong key", "kind": "credentials"}
+    collector = make_collector("trade")
+    await collector.start()
+    await until(lambda: collector.get_status()["connections"][0]["state"] == "failed")
+    assert len(venue.connections) == 1
+    assert any("refused the credentials" in reason for reason in collector.get_health_status()["reasons"])
+
+
+async def test_a_lost_line_is_dialled_again_and_the_hole_is_a_gap(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(1)
+    await venue.send(e="trade", s="btcusdt", n=1, p="1", q="1")
+    await until(lambda: seen)
+    venue.connections[0].transport.abort()
+    await venue.until_requests(2)
+    await venue.send(e="trade", s="btcusdt", n=5, p="1", q="1")
+    await until(lambda: len(seen) == 3)
+    first, gap, last = seen
+    assert isinstance(gap, Gap)
+    assert (gap.start, gap.end, gap.filled) == (first.received, last.received, "none")
+    assert collector.get_status()["connections"][0]["connects"] == 2
+
+
+async def test_ids_that_continue_prove_that_nothing_was_missed(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(1)
+    await venue.send(e="trade", s="btcusdt", n=1, p="1", q="1")
+    await until(lambda: seen)
+    venue.connections[0].transport.abort()
+    await venue.until_requests(2)
+    await venue.send(e="trade", s="btcusdt", n=2, p="1", q="1")
+    await until(lambda: len(seen) == 2)
+    assert [type(event) for event in seen] == [Trade, Trade]
+
+
+async def test_a_gap_in_a_book_breaks_that_book_and_asks_again(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("orderbook", symbols=["BTC-USDT", "ETH-USDT"])
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(2)
+    for symbol in ("btcusdt", "ethusdt"):
+        await venue.send(e="book", s=symbol, n=1, b=[["9", "1"]], a=[["10", "1"]])
+    await venue.send(e="book", s="btcusdt", n=2, prev=1, b=[["9.5", "3"]], a=[])
+    await until(lambda: len(seen) == 3)
+    book = collector.book("BTC-USDT")
+    assert book.best_bid() == (Decimal("9.5"), Decimal(3))
+    await venue.send(e="book", s="btcusdt", n=5, prev=4, b=[["9.9", "3"]], a=[])
+    await venue.until_requests(4)
+    assert [request["op"] for request in venue.requests[2:]] == ["unsub", "sub"]
+    with pytest.raises(BookNotLive, match="BTC-USDT"):
+        book.best_bid()
+    assert collector.book("ETH-USDT").live
+    await venue.send(e="book", s="btcusdt", n=9, b=[["8", "1"]], a=[["10", "1"]])
+    await until(lambda: book.live)
+    assert book.best_bid() == (Decimal(8), Decimal(1))
+    kinds = [type(event) for event in seen if event.symbol == "BTC-USDT"]
+    assert kinds.count(Gap) == 1
+    assert kinds.index(Gap) > kinds.index(BookDelta)
+    assert kinds[-1] is BookSnapshot
+
+
+async def test_polled_data_needs_no_socket(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("ticker")
+    stream = collector.stream("ticker")
+    await collector.start()
+    ticker = await anext(stream)
+    assert isinstance(ticker, Ticker)
+    assert ticker.last == Decimal("7.5")
+    assert collector.get_status()["connections"] == []
+    await collector.stop()
+    calls = venue.rest_calls
+    await asyncio.sleep(0.05)
+    assert venue.rest_calls == calls
+
+
+async def test_an_unreachable_venue_is_a_state_and_no_error(make_collector: Any, venue: Any) -> None:
+    venue.closing = True
+    collector = make_collector("trade")
+    await collector.start()
+    assert collector.status is CollectorStatus.RUNNING
+    health = collector.get_health_status()
+    assert not health["healthy"]
+    assert any("503" in reason for reason in health["reasons"])
+    venue.closing = False
+    await venue.until_requests(1)
+    await until(lambda: collector.get_health_status()["healthy"])
+
+
+async def test_stop_ends_everything_and_start_begins_again(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    await collector.start()
+    await venue.until_requests(1)
+    stream = collector.stream()
+    await collector.stop()
+    assert collector.status is CollectorStatus.STOPPED
+    assert [event async for event in stream] == []
+    assert collector.get_status()["tasks"]["running"] == {}
+    await collector.stop()
+    await collector.restart()
+    await venue.until_requests(2)
+    assert collector.get_status()["restarts"] == 1
+
+
+async def test_malformed_frames_cost_nothing_else(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(1)
+    for frame in ("{", "[" * 5000, b"\xff\x00", "x" * 300_000, '{"e":"trade","p":{}}', "{}", "null"):
+        await venue.connections[0].send(frame)
+    await venue.send(e="trade", s="btcusdt", n=1, p="1", q="1")
+    await until(lambda: seen)
+    statistics = collector.get_status()["statistics"]
+    assert statistics["malformed"] == 7
+    assert len(venue.connections) == 1
+
+
+async def test_reading_can_be_held_and_goes_on(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(1)
+    await until(lambda: collector.get_status()["subscriptions"][0]["state"] == "acknowledged")
+    collector.pause_reading()
+    await venue.send(e="trade", s="btcusdt", n=1, p="1", q="1")
+    pong = await venue.connections[0].ping()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(pong), 0.05)
+    assert seen == []
+    collector.resume_reading()
+    await pong
+    await until(lambda: seen)
+
+
+@pytest.mark.parametrize("transport", ["fast", "plain"])
+async def test_both_transports_carry_the_same(make_collector: Any, venue: Any, transport: str) -> None:
+    collector = make_collector("trade", transport=transport)
+    seen: list[MarketEvent] = []
+    collector.add_data_callback(None, seen.append)
+    await collector.start()
+    await venue.until_requests(1)
+    for number in range(50):
+        await venue.send(e="trade", s="btcusdt", n=number, p="1", q="1")
+    await until(lambda: len(seen) == 50)
+    assert [event.id for event in seen if isinstance(event, Trade)] == [str(number) for number in range(50)]
+
+
+async def test_a_venue_whose_rest_fails_is_asked_again(make_collector: Any, venue: Any) -> None:
+    venue.rest_status = 400
+    collector = make_collector("trade")
+    await collector.start()
+    assert collector.status is CollectorStatus.STARTING
+    assert any("400" in reason for reason in collector.get_health_status()["reasons"])
+    venue.rest_status = 200
+    await venue.until_requests(1)
+    await until(lambda: collector.get_health_status()["healthy"])
+
+
+async def test_collectors_of_one_exchange_share_its_instruments(make_collector: Any, venue: Any) -> None:
+    first, second = make_collector("trade"), make_collector("trade", symbols=["ETH-USDT"])
+    await first.start()
+    await second.start()
+    await venue.until_requests(2)
+    assert venue.rest_calls == 1

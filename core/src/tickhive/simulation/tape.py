@@ -1,0 +1,124 @@
+"""What was traded: executions, running statistics of the day, and candles of any interval."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from attrs import define, frozen
+
+from tickhive.events import Side
+
+MINUTE = 60_000_000_000
+"""A minute in ns."""
+
+Begin: TypeAlias = Callable[[int], int]
+"""When the interval began that holds this moment (both ns UTC)."""
+
+
+def every(length: int, offset: int = 0) -> Begin:
+    """Intervals of ``length`` ns that begin ``offset`` ns after multiples of it.
+
+    >>> every(60)(125)
+    120
+    """
+    return lambda at: at - (at - offset) % length
+
+
+@frozen
+class Fill:
+    """One taker order at one price: ``matches`` executions with the ids ``id - matches + 1`` to ``id``.
+
+    Price in ticks, size in lots, time in ns UTC.
+    """
+
+    at: int
+    side: Side
+    price: int
+    size: int
+    matches: int
+    id: int
+
+    def parts(self) -> list[tuple[int, int]]:
+        """(id, size in lots) of each match, in order; the sizes add up to ``size``."""
+        share, rest = divmod(self.size, self.matches)
+        first = self.id - self.matches + 1
+        return [(first + index, share + (1 if index < rest else 0)) for index in range(self.matches)]
+
+
+@define
+class Bar:
+    """A candle in ticks and lots. ``turnover`` is the sum of price times size, in ticks times lots."""
+
+    start: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int = 0
+    turnover: int = 0
+
+    def trade(self, price: int, size: int) -> None:
+        """Take in an execution."""
+        self.high = max(self.high, price)
+        self.low = min(self.low, price)
+        self.close = price
+        self.volume += size
+        self.turnover += price * size
+
+    def merge(self, later: Bar) -> None:
+        """Take in a later, shorter bar."""
+        self.high = max(self.high, later.high)
+        self.low = min(self.low, later.low)
+        self.close = later.close
+        self.volume += later.volume
+        self.turnover += later.turnover
+
+
+class Bars:
+    """Candles of one interval, oldest first; the last one is still open. Intervals without a trade have none."""
+
+    __slots__ = ("_begin", "bars")
+
+    def __init__(self, begin: Begin, minutes: deque[Bar] | None = None, keep: int = 1500) -> None:
+        self._begin = begin
+        self.bars: deque[Bar] = deque(maxlen=keep)
+        for minute in minutes or ():
+            start = begin(minute.start)
+            if self.bars and self.bars[-1].start == start:
+                self.bars[-1].merge(minute)
+            else:
+                self.bars.append(
+                    Bar(start, minute.open, minute.high, minute.low, minute.close, minute.volume, minute.turnover)
+                )
+
+    def trade(self, at: int, price: int, size: int) -> None:
+        """Take in an execution."""
+        start = self._begin(at)
+        bars = self.bars
+        if not bars or bars[-1].start != start:
+            bars.append(Bar(start, price, price, price, price))
+        bars[-1].trade(price, size)
+
+
+@define
+class Day:
+    """Statistics as a ticker shows them: of the day before the market began (invented) and all since."""
+
+    open: int
+    high: int
+    low: int
+    last: int
+    last_size: int
+    volume: int
+    turnover: int
+
+    def trade(self, price: int, size: int) -> None:
+        """Take in an execution."""
+        self.high = max(self.high, price)
+        self.low = min(self.low, price)
+        self.last = price
+        self.last_size = size
+        self.volume += size
+        self.turnover += price * size

@@ -1,0 +1,6 @@
+"""Events on disk between the collectors and the sinks; accepted is committed."""
+
+from tickhive.spool.cursor import FlushPolicy, Lag, Range, SpoolCursor
+from tickhive.spool.spool import Spool
+
+__all__ = ["FlushPolicy", "Lag", "Range", "Spool", "SpoolCursor"]

@@ -1,0 +1,102 @@
+"""Watches all collectors at once and restarts those that stay unhealthy, in turn and within a budget."""
+
+from __future__ import annotations
+
+from tickhive.clock import Clock
+from tickhive.manager.lifecycle import CollectorLifecycleManager
+from tickhive.manager.logger import ManagerLogger
+from tickhive.manager.restart_budget import RestartPolicy
+from tickhive.manager.roster import Member, MemberState, Roster
+
+
+class ManagerHealthMonitor:
+    """The system-wide health check.
+
+    A collector redials its own sockets; the manager restarts it only when that has not helped for the policy's
+    patience. When the restarts of a collector are used up it is shown as failed and no longer restarted, so that a
+    crash loop ends where an operator sees it. It is not stopped: what still flows keeps flowing, and when it has been
+    healthy by itself for the policy's patience it counts as running again.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        lifecycle: CollectorLifecycleManager,
+        clock: Clock,
+        logger: ManagerLogger,
+        policy: RestartPolicy,
+    ) -> None:
+        self._roster = roster
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._log = logger
+        self._policy = policy
+
+    async def _global_health_monitor(self) -> None:
+        """Check all collectors every ``check_seconds``, until cancelled."""
+        while True:
+            await self._clock.sleep(self._policy.check_seconds)
+            try:
+                await self.check()
+            except Exception:
+                self._log._log_error("the health check failed; it is repeated at its next turn")
+
+    async def check(self) -> None:
+        """Look at every collector once and restart those whose time has come."""
+        now = self._clock.monotonic()
+        due = [member for member in self._roster if self._is_due(member, now)]
+        due.sort(key=lambda member: member.restart_at or 0.0)
+        await self._lifecycle.restart_in_turn(due, self._permit)
+
+    def _is_due(self, member: Member, now: float) -> bool:
+        """Judge one collector; True when it is to be restarted now."""
+        if not member.enabled or member.lock.locked():
+            return False
+        if member.state not in (MemberState.RUNNING, MemberState.FAILED):
+            return False
+        patience = self._policy.patience_seconds
+        if member.active and member.health().healthy:
+            member.unhealthy_since = None
+            member.restart_at = None
+            if member.healthy_since is None:
+                member.healthy_since = now
+            if member.state is MemberState.FAILED and now - member.healthy_since >= patience:
+                self._log._log_info(f"collector {member.name} recovered by itself")
+                member.pardon()
+                member.state = MemberState.RUNNING
+                self._roster.on_change()
+            return False
+        member.healthy_since = None
+        if member.unhealthy_since is None:
+            member.unhealthy_since = now
+        if member.needs_operator or not member.collector.auto_restart:
+            return False
+        if member.restart_at is None:
+            # One that could not start is known to be down: no patience, only the growing wait.
+            if member.active and now - member.unhealthy_since < patience:
+                return False
+            wait = member.budget.wait_seconds(now) if member.budget.used(now) or not member.active else 0.0
+            member.restart_at = now + wait
+            self._roster.on_change()
+        return member.restart_at <= now
+
+    def _permit(self, member: Member) -> bool:
+        """Charge a restart to the collector's budget; False when it has become well meanwhile, or none is left."""
+        health = member.health()
+        if member.active and health.healthy:
+            member.forget_symptoms()
+            return False
+        reasons = "; ".join(health.reasons) if member.active else (member.error or "it could not start")
+        if member.budget.spend(self._clock.monotonic()):
+            self._log._log_warning(f"collector {member.name} is restarted: {reasons}")
+            return True
+        policy = self._policy
+        member.restart_at = None
+        member.fail(
+            f"gave up after {policy.max_restarts} restarts within {policy.window_seconds:g} s; last seen: {reasons}. "
+            "Restart or enable it when the cause is gone",
+            needs_operator=True,
+        )
+        self._roster.on_change()
+        self._log._log_critical(f"collector {member.name}: {member.error}", exc_info=False)
+        return False

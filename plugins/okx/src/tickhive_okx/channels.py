@@ -1,0 +1,142 @@
+"""The one table of what OKX streams: our data type and parameter, its channel, the socket path, the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from attrs import define, field, frozen
+
+from tickhive.channels import Channel, DataType
+from tickhive_okx import pushes
+from tickhive_okx.instruments import InstrumentRow, index_of, type_of
+from tickhive_okx.values import Numeral
+
+BARS = (
+    "1s", "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H", "6H", "12H", "1D", "2D", "3D", "5D", "1W", "1M", "3M",
+    "6Hutc", "12Hutc", "1Dutc", "2Dutc", "3Dutc", "5Dutc", "1Wutc", "1Mutc", "3Mutc",
+)  # fmt: skip
+"""The venue's spelling. Bars of six hours and more open at midnight UTC+8, those with ``utc`` at midnight UTC."""
+
+Key = tuple[str, str]
+"""A channel's name and the instrument or instrument type it is asked for: one argument of a subscription."""
+
+
+@cache
+def _decoder(form: Any) -> Callable[[bytes], Any]:
+    # Not strict: OKX writes integers as strings in some fields and as numbers in others.
+    return msgspec.json.Decoder(form, strict=False).decode
+
+
+@frozen(eq=False)
+class Wire:
+    """One OKX channel. ``asked_by`` is what its argument names, ``shape`` which of its parts the reader needs."""
+
+    name: str
+    data_type: DataType
+    params: str
+    build: pushes.Builder
+    row: type[msgspec.Struct]
+    path: Literal["public", "business"] = "public"
+    asked_by: Literal["instrument", "index", "type"] = "instrument"
+    shape: Any = pushes.Push
+    decode: Callable[[bytes], Any] = field(init=False)
+    decode_row: Callable[[msgspec.Raw], Any] = field(init=False)
+    numerals: Sequence[str] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make the readers once."""
+        set_once = object.__setattr__
+        set_once(self, "decode", _decoder(self.shape[self.row]))
+        set_once(self, "decode_row", _decoder(self.row))
+        fields = msgspec.structs.fields(self.row)
+        set_once(self, "numerals", [known.name for known in fields if known.type in (Numeral, Decimal)])
+
+    def key(self, native: str) -> Key:
+        """What a subscription for this instrument is filed under."""
+        if self.asked_by == "index":
+            return self.name, index_of(native)
+        if self.asked_by == "type":
+            kind = type_of(native)
+            # Spot pairs are liquidated as margin positions.
+            return self.name, "MARGIN" if kind == "SPOT" and self.data_type is DataType.LIQUIDATION else kind
+        return self.name, native
+
+    def arg(self, key: Key) -> dict[str, str]:
+        """The argument of a subscription."""
+        return {"channel": key[0], "instType" if self.asked_by == "type" else "instId": key[1]}
+
+    @property
+    def is_book(self) -> bool:
+        """Whether it counts against the order books of a socket."""
+        return self.data_type is DataType.ORDERBOOK
+
+
+_OWN: Any = pushes.Rows
+WIRES: tuple[Wire, ...] = (
+    Wire("trades", DataType.TRADE, "", pushes.trades, pushes.TradeRow, shape=_OWN),
+    Wire("trades-all", DataType.TRADE, "all", pushes.trades, pushes.TradeRow, "business", shape=_OWN),
+    Wire("bbo-tbt", DataType.QUOTE, "", pushes.quotes, pushes.BookRow),
+    Wire("tickers", DataType.TICKER, "", pushes.tickers, pushes.TickerRow, shape=_OWN),
+    Wire("books", DataType.ORDERBOOK, "", pushes.books, pushes.BookRow),
+    Wire("books5", DataType.ORDERBOOK, "5", pushes.books5, pushes.BookRow),
+    *(
+        Wire(f"candle{bar}", DataType.CANDLE, pushes.spelled(bar), pushes.candles, pushes.CandleRow, "business")
+        for bar in BARS
+    ),
+    Wire("funding-rate", DataType.FUNDING_RATE, "", pushes.funding_rates, pushes.FundingRow, shape=_OWN),
+    Wire("open-interest", DataType.OPEN_INTEREST, "", pushes.open_interest, pushes.OpenInterestRow, shape=_OWN),
+    Wire("liquidation-orders", DataType.LIQUIDATION, "", pushes.liquidations, pushes.LiquidationRow, asked_by="type"),
+    Wire("mark-price", DataType.MARK_PRICE, "", pushes.mark_prices, pushes.MarkPriceRow, shape=_OWN),
+    Wire("index-tickers", DataType.INDEX_PRICE, "", pushes.index_prices, pushes.IndexRow, asked_by="index"),
+    Wire("price-limit", DataType.PRICE_LIMIT, "", pushes.price_limits, pushes.PriceLimitRow, shape=_OWN),
+    Wire("instruments", DataType.INSTRUMENT, "", pushes.instrument_updates, InstrumentRow, asked_by="type"),
+)
+
+BY_NAME = {wire.name: wire for wire in WIRES}
+_BY_NEED = {(wire.data_type, wire.params): wire for wire in WIRES}
+_BY_NEED |= {(DataType.CANDLE, bar): BY_NAME[f"candle{bar}"] for bar in BARS}
+
+
+def wire_for(channel: Channel) -> Wire:
+    """Find the OKX channel for one of ours; ValueError names it and what there is instead."""
+    wire = _BY_NEED.get((channel.data_type, channel.params))
+    if wire is None:
+        have = [wire for wire in WIRES if wire.data_type is channel.data_type]
+        there_is = ", ".join(f"{wire.data_type.value}:{wire.params}".rstrip(":") for wire in have or WIRES)
+        raise ValueError(f"OKX has no {channel.subscription} (asked for {channel.symbol}); it has {there_is}")
+    return wire
+
+
+@define
+class Memory:
+    """What one socket has asked for: the channels behind each argument.
+
+    Several channels may share one: all symbols of an instrument type, all instruments of an index, two spellings of a
+    bar.
+    """
+
+    channels: dict[Key, list[Channel]] = field(factory=dict)
+
+    def carried(self, key: Key) -> Sequence[Channel]:
+        """The channels this argument was sent for."""
+        return self.channels.get(key, ())
+
+    def add(self, channel: Channel, key: Key) -> None:
+        """Note that a channel is asked for."""
+        asked = self.channels.setdefault(key, [])
+        if channel not in asked:
+            asked.append(channel)
+
+    def release(self, channels: Sequence[Channel], key: Key) -> bool:
+        """Note that channels are given up; false when others still need the argument.
+
+        The last ones stay known, so that the acknowledgement can name them.
+        """
+        rest = [channel for channel in self.channels.get(key, ()) if channel not in channels]
+        if rest:
+            self.channels[key] = rest
+        return not rest

@@ -1,0 +1,191 @@
+"""The REST requests OKX needs, and what their answers say: instruments, book snapshots, missed trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tickhive.channels import Channel, DataType
+from tickhive.events import BookSnapshot, Gap, InstrumentUpdate, Trade
+from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, Rejected, SessionView, Unknown, hookimpl
+from tickhive_okx.codes import kind_of
+from tickhive_okx.instruments import InstrumentRow, index, index_of
+from tickhive_okx.parsing import UNREADABLE
+from tickhive_okx.pushes import BookRow, Rows, TradeRow, instrument_update, trades
+from tickhive_okx.settings import OKXSettings
+from tickhive_okx.values import NS_PER_MS, Text
+
+INSTRUMENTS, BOOKS, HISTORY_TRADES = "public/instruments", "market/books", "market/history-trades"
+BOOK_DEPTH = 400
+TRADES_PER_PAGE = 100
+
+
+@hookimpl
+def limits() -> Sequence[Limit]:
+    """Per IP address: sockets, requests on each socket, and the REST requests made here (per two seconds)."""
+    return (
+        Limit("dial", 3, 1.0),
+        Limit("request", 480, 3_600.0, per_connection=True),
+        Limit(INSTRUMENTS, 20, 2.0),
+        Limit(BOOKS, 40, 2.0),
+        Limit(HISTORY_TRADES, 20, 2.0),
+    )
+
+
+def _fetch(settings: OKXSettings, path: str, query: str, channel: Channel | None = None) -> Fetch:
+    return Fetch(settings.rest(f"{path}?{query}"), headers=settings.rest_headers, costs={path: 1.0}, channel=channel)
+
+
+@hookimpl
+def instruments(settings: OKXSettings) -> Sequence[Fetch]:
+    """One list for each instrument type; options only come per family."""
+    queries = []
+    # Derivatives announce their index, which may share its name with a spot pair: the pair has the last word.
+    for kind in sorted(settings.instrument_types, key=lambda kind: kind == "SPOT"):
+        if kind == "OPTION":
+            queries += [f"instType=OPTION&instFamily={family}" for family in settings.option_families]
+        else:
+            queries.append(f"instType={kind}")
+    return [_fetch(settings, INSTRUMENTS, query) for query in queries]
+
+
+@hookimpl
+def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
+    """The book of 400 levels, numbered like the stream. ``books5`` is whole with each push."""
+    if channel.data_type is not DataType.ORDERBOOK or channel.params:
+        return None
+    return _fetch(session.settings, BOOKS, f"instId={channel.native}&sz={BOOK_DEPTH}", channel)
+
+
+@hookimpl
+def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
+    """Missed trades, from the newest down to the last one known before the gap."""
+    if channel.data_type is not DataType.TRADE or not session.settings.backfill_trades:
+        return None
+    after, until = _trade_id(gap.last_id), _trade_id(gap.first_id)
+    if until is None:
+        return None
+    if after is not None:
+        until = max(until, after - session.settings.backfill_trades)
+    return _page(session.settings, channel, channel.native, after, until)
+
+
+def _trade_id(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
+
+
+def _page(settings: OKXSettings, channel: Channel | None, native: str, after: int | None, until: int) -> Fetch:
+    older = "" if after is None else f"&after={after}"
+    # The fragment stays here (HTTP never sends one): it tells `read` where to stop.
+    query = f"instId={native}&type=1{older}&limit={TRADES_PER_PAGE}#until={until}"
+    return _fetch(settings, HISTORY_TRADES, query, channel)
+
+
+class _Envelope(Struct, gc=False):
+    code: Text
+    msg: str = ""
+    data: list[Raw] = []
+
+
+_envelope = msgspec.json.Decoder(_Envelope, strict=False).decode
+_instrument_row = msgspec.json.Decoder(InstrumentRow, strict=False).decode
+_book_row = msgspec.json.Decoder(BookRow, strict=False).decode
+_trade_row = msgspec.json.Decoder(TradeRow, strict=False).decode
+
+
+@hookimpl
+def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequence[Event | Fetch]:
+    """Read an answer. A bad row is Malformed by itself; the good ones beside it are kept."""
+    url = urlsplit(fetch.url)
+    reader = _READERS.get(url.path.partition("/api/v5/")[2])
+    if reader is None:
+        return [Unknown(f"answer of {url.path[:80]}")]
+    try:
+        envelope = _envelope(answer.body)
+    except UNREADABLE as error:
+        return [Malformed(f"answer of {url.path}: {error}"[:200])]
+    if envelope.code != "0":
+        asked = (fetch.channel,) if fetch.channel is not None else ()
+        reason = f"{envelope.code} {envelope.msg[:300]}".rstrip()
+        return [Rejected(reason, kind_of(envelope.code), None, asked)]
+    query = dict(parse_qsl(url.query)) | dict(parse_qsl(url.fragment))
+    return reader(session, fetch, envelope.data, query, at)
+
+
+def _read_rows(rows: Sequence[Raw], reader: Callable[[Raw], Sequence[Event]], what: str) -> list[Event]:
+    events: list[Event] = []
+    for row in rows:
+        try:
+            events += reader(row)
+        except UNREADABLE as error:
+            events.append(Malformed(f"{what}: {error}"[:200]))
+    return events
+
+
+def _read_instruments(
+    session: SessionView, fetch: Fetch, rows: Sequence[Raw], query: Mapping[str, str], at: int
+) -> Sequence[Event]:
+    """Every row, and before them the indices their prices follow, which OKX lists nowhere."""
+    indices: dict[str, InstrumentUpdate] = {}
+
+    def one(raw: Raw) -> Sequence[Event]:
+        row = _instrument_row(raw)
+        event = instrument_update(row, session, at)
+        if row.inst_type != "SPOT" and isinstance(event, InstrumentUpdate):
+            name = index_of(row.inst_id)
+            indices[name] = InstrumentUpdate(session.exchange, name, None, at, index(session.exchange, name))
+        return [event]
+
+    listed = _read_rows(rows, one, INSTRUMENTS)
+    return [*indices.values(), *listed]
+
+
+def _read_books(
+    session: SessionView, fetch: Fetch, rows: Sequence[Raw], query: Mapping[str, str], at: int
+) -> Sequence[Event]:
+    native = query.get("instId", "")
+    symbol = session.instruments.symbols.get(native, native)
+
+    def one(raw: Raw) -> Sequence[Event]:
+        row = _book_row(raw)
+        timestamp = row.ts * NS_PER_MS
+        return [BookSnapshot(session.exchange, symbol, timestamp, at, row.bids, row.asks, row.seq_id)]
+
+    return _read_rows(rows, one, BOOKS)
+
+
+def _read_trades(
+    session: SessionView, fetch: Fetch, rows: Sequence[Raw], query: Mapping[str, str], at: int
+) -> Sequence[Event | Fetch]:
+    """A page of trades, newest first on the wire, oldest first from here; the next page when the gap goes on."""
+    events = _read_rows(rows, lambda raw: trades(Rows([_trade_row(raw)]), session, at), HISTORY_TRADES)
+    until = _trade_id(query.get("until"))
+    found: list[tuple[int, Trade]] = []
+    others: list[Event] = []
+    for event in events:
+        id = _trade_id(event.id) if isinstance(event, Trade) else None
+        if isinstance(event, Trade) and id is not None:
+            event.late = True
+            found.append((id, event))
+        else:
+            others.append(event)
+    found.sort(key=lambda numbered: numbered[0])
+    missed = [trade for id, trade in found if until is None or id > until]
+    if until is not None and found and len(rows) >= TRADES_PER_PAGE:
+        oldest, before = found[0][0], _trade_id(query.get("after"))
+        # A page that does not lead downwards would be asked for for ever.
+        if oldest > until + 1 and (before is None or oldest < before):
+            further = _page(session.settings, fetch.channel, query.get("instId", ""), oldest, until)
+            return [*others, *missed, further]
+    return [*others, *missed]
+
+
+_READERS: dict[str, Callable[..., Sequence[Any]]] = {
+    INSTRUMENTS: _read_instruments,
+    BOOKS: _read_books,
+    HISTORY_TRADES: _read_trades,
+}

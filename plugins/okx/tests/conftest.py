@@ -1,0 +1,79 @@
+"""What the tests of OKX's protocol share: a stand-in for a socket, and the recorded traffic beside the checkout."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from tickhive.plugin import Answer, Channel, Dial, Event, Fetch, InstrumentTable, InstrumentUpdate
+from tickhive_okx import plugin
+from tickhive_okx.settings import OKXSettings
+
+AT = 1_791_369_351_500_000_000
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+@define
+class View:
+    """A socket as the plugin sees it."""
+
+    settings: OKXSettings = field(factory=OKXSettings)
+    dial: Dial | None = None
+    exchange: str = "okx"
+    memory: Any = field(factory=plugin.memory)
+    instruments: InstrumentTable = field(factory=lambda: InstrumentTable("okx"))
+    _ids: Iterator[int] = field(factory=lambda: itertools.count(1))
+
+    def next_id(self) -> str:
+        return str(next(self._ids))
+
+    def parse(self, frame: bytes | str | dict[str, Any], at: int = AT) -> Sequence[Event]:
+        if isinstance(frame, dict):
+            frame = json.dumps(frame, separators=(",", ":"))
+        return plugin.parse(self, frame.encode() if isinstance(frame, str) else frame, at)
+
+    def read(self, url: str, body: Any, channel: Channel | None = None) -> Sequence[Event | Fetch]:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return plugin.read(self, Fetch(url, channel=channel), Answer(200, raw), AT)
+
+    def learn(self, events: Sequence[Event | Fetch]) -> None:
+        self.instruments.extend(event.instrument for event in events if isinstance(event, InstrumentUpdate))
+
+    def ask(self, *channels: Channel) -> Sequence[Any]:
+        return plugin.subscribe(self, channels)
+
+
+@pytest.fixture
+def view() -> View:
+    return View()
+
+
+@pytest.fixture(scope="session")
+def make_view() -> Callable[..., View]:
+    return View
+
+
+def _recorded(name: str) -> list[dict[str, Any]]:
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"the recorded traffic is not there: {path}")
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def okx_2022() -> list[dict[str, Any]]:
+    return _recorded("okx-2022.jsonl.gz")
+
+
+@pytest.fixture(scope="session")
+def okx_2026() -> list[dict[str, Any]]:
+    return [line for line in _recorded("ccxt-2026.jsonl") if line["venue"] == "okx"]

@@ -1,0 +1,181 @@
+"""Writes docs/reference/hooks.md from the hook specifications and docs/hook_examples.py.
+
+    python docs/generate_hooks.py            # write the page
+    python docs/generate_hooks.py --check    # exit code 1 when the page is stale
+
+The tests of the documentation run the second form and every example.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tickhive.plugin import contract, hookspecs
+from tickhive.plugin.validation import HOOKS
+
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "reference" / "hooks.md"
+EXAMPLES = DOCS / "hook_examples.py"
+
+HEAD = """\
+# Hooks of an exchange plugin
+
+<!-- Written by docs/generate_hooks.py from tickhive/plugin/hookspecs.py and docs/hook_examples.py; edit those. -->
+
+{introduction}
+
+An application may stack wrappers (`@hookimpl(wrapper=True)`) on a plugin; a plugin that is refused says which hook is
+at fault, why, and what to do ([errors](errors.md#pluginerror)). To begin with, see
+[write a plugin](../howto/write-a-plugin.md).
+
+The examples below are one made-up exchange, Acme. They begin with
+
+```python
+{imports}
+```
+
+| hook | asked when | |
+|---|---|---|
+{table}
+"""
+
+WHEN = {
+    "connect": "a collector starts",
+    "parse": "a frame came",
+    "subscribe": "a socket is open, and whenever channels must be asked for again",
+    "unsubscribe": "a channel is given up, or a broken book is to be asked for afresh",
+    "instruments": "the first collector of the exchange starts",
+    "read": "a REST answer came",
+    "limits": "the first collector of the exchange starts",
+    "authenticate": "a socket with `login` is open",
+    "heartbeat": "every `Dial.upkeep` seconds",
+    "sign": "before each attempt of a REST request",
+    "snapshot": "no book streamed in, or a broken one cannot be asked for afresh",
+    "backfill": "not asked yet",
+    "poll": "a collector starts",
+    "checksum": "a BookChecksum came for a live book",
+    "settings": "the plugin is loaded",
+    "memory": "a socket is opened",
+    "hosts": "a recording is replayed",
+    "collector": "a collector is made",
+    "venue": "`tickhive demo` and `tickhive init`, and whoever tests",
+}
+
+NOTES = {
+    "backfill": "**Part of the contract, but this version of the core does not ask it yet**: gaps stay unfilled.",
+    "authenticate": "Collectors cannot be given credentials by configuration in this version; a session driven by your "
+    "own code can. A Dial with `login` fails without them.",
+}
+
+
+def markdown(docstring: str | None) -> str:
+    """A docstring as markdown paragraphs."""
+    return inspect.cleandoc(docstring or "").replace("``", "`")
+
+
+def examples() -> tuple[str, dict[str, str]]:
+    """The imports of the examples, and for each hook its function with the classes that stand before it."""
+    source = EXAMPLES.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    imports: list[int] = []
+    found: dict[str, str] = {}
+    held: list[str] = []
+    for node in ast.parse(source).body:
+        decorators = getattr(node, "decorator_list", [])
+        first = min([node.lineno, *(each.lineno for each in decorators)])
+        text = "\n".join(lines[first - 1 : node.end_lineno])
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports += [first - 1, node.end_lineno or first]
+        elif isinstance(node, ast.ClassDef):
+            held.append(text)
+        elif isinstance(node, ast.FunctionDef):
+            found[node.name] = "\n\n\n".join([*held, text])
+            held.clear()
+    return "\n".join(lines[min(imports) : max(imports)]), found
+
+
+def signature(name: str) -> str:
+    """The call of a hook, one argument a line where it is long."""
+    function = getattr(hookspecs, name)
+    parts = [f"{key}: {value}" for key, value in inspect.get_annotations(function).items() if key != "return"]
+    answer = inspect.get_annotations(function)["return"]
+    line = f"{name}({', '.join(parts)}) -> {answer}"
+    if len(line) <= 100:
+        return line
+    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f") -> {answer}"
+
+
+def hook_sections() -> Iterator[str]:
+    """One section per hook, in the order of the specifications."""
+    _, example = examples()
+    for name in HOOKS:
+        required = " (required)" if name in hookspecs.REQUIRED_HOOKS else ""
+        note = f"\n{NOTES[name]}\n" if name in NOTES else ""
+        yield (
+            f"### {name}\n\n```text\n{signature(name)}\n```\n\n{markdown(getattr(hookspecs, name).__doc__)}\n{note}\n"
+            f"Asked when: {WHEN[name]}{required}.\n\n```python\n{example[name]}\n```\n"
+        )
+
+
+def values() -> Iterator[str]:
+    """One section per value of the contract."""
+    for name, value in vars(contract).items():
+        if isinstance(value, type) and value.__module__ == contract.__name__ and attrs.has(value):
+            fields = [_field(each) for each in attrs.fields(value)]
+            call = f"{name}({', '.join(fields)})"
+            if len(call) > 100:
+                call = f"{name}(\n" + "".join(f"    {each},\n" for each in fields) + ")"
+            yield f"### {name}\n\n```text\n{call}\n```\n\n{markdown(value.__doc__)}\n"
+
+
+def _field(field: attrs.Attribute[Any]) -> str:
+    if field.default is attrs.NOTHING:
+        return f"{field.name}: {field.type}"
+    default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type, union-attr]
+    return f"{field.name}: {field.type} = {default!r}"
+
+
+def page() -> str:
+    """The whole page."""
+    imports, _ = examples()
+    rows = [
+        f"| [`{name}`](#{name}) | {WHEN[name]} | {'required' if name in hookspecs.REQUIRED_HOOKS else ''} |"
+        for name in HOOKS
+    ]
+    head = HEAD.format(introduction=markdown(hookspecs.__doc__), imports=imports, table="\n".join(rows))
+    return "\n".join(
+        [
+            head,
+            "## The hooks\n",
+            *hook_sections(),
+            "## The values\n",
+            "What hooks answer with and are given, importable from `tickhive.plugin`; market events are in "
+            "[events](events.md).\n",
+            *values(),
+        ]
+    )
+
+
+def main() -> int:
+    """Write the page, or say whether it is stale."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    if parser.parse_args().check:
+        if PAGE.read_text(encoding="utf-8") == page():
+            return 0
+        sys.stderr.write(f"{PAGE} is stale; run: python docs/generate_hooks.py\n")
+        return 1
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

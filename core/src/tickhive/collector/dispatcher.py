@@ -100,10 +100,14 @@ class CallbackDispatcher:
         began = perf_counter()
         counts = self.counts
         routes = self._routes
+        kind: type | None = None
+        route: tuple[Route, ...] = ()
         for event in events:
-            kind = event.__class__
+            if event.__class__ is not kind:
+                kind = event.__class__
+                route = routes.get(kind, ())
             counts[kind] += 1
-            for call, subscriber in routes.get(kind, ()):
+            for call, subscriber in route:
                 try:
                     result = call(event)
                 except Exception as error:

@@ -21,6 +21,10 @@ from tickhive.transport import Connection, open_connection
 if TYPE_CHECKING:
     from tickhive.collector.connection import LinkOwner
 
+SLICE = 100
+"""Frames of one read are handed on this many at a time. Their events are then gone before the garbage collector, which
+counts living objects, has a reason to look at them: a tenth of the whole cost when a read brings a thousand."""
+
 
 class LinkState(StrEnum):
     """Where a link is in its life."""
@@ -222,7 +226,12 @@ class Link:
         session = self.session
         if session is None:
             return
-        self._owner.process(session, frames, self._clock.time_ns())
+        at = self._clock.time_ns()
+        if len(frames) <= SLICE:
+            self._owner.process(session, frames, at)
+        else:
+            for begin in range(0, len(frames), SLICE):
+                self._owner.process(session, frames[begin : begin + SLICE], at)
         if session.outbox or session.fetches or session.close_reason is not None or session.fatal is not None:
             self._act()
 

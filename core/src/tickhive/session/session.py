@@ -187,11 +187,16 @@ class Session:
         parse = self._parse
         streams = self._streams
         routes = self._routes
+        # Events of one kind come in runs: what the kind means is looked up once for each run.
+        kind: type | None = None
+        stream: dict[Any, Any] | None = None
         for frame in frames:
             try:
                 for event in parse(self, frame, at):
-                    kind = event.__class__
-                    if kind in streams and (symbol := event.symbol) in (stream := streams[kind]):
+                    if event.__class__ is not kind:
+                        kind = event.__class__
+                        stream = streams.get(kind)
+                    if stream is not None and (symbol := event.symbol) in stream:
                         stream[symbol] = event
                         append(event)
                     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
@@ -53,7 +52,7 @@ class Wire:
         set_once(self, "decode", _decoder(self.shape[self.row]))
         set_once(self, "decode_row", _decoder(self.row))
         fields = msgspec.structs.fields(self.row)
-        set_once(self, "numerals", [known.name for known in fields if known.type in (Numeral, Decimal)])
+        set_once(self, "numerals", [known.name for known in fields if known.type == Numeral])
 
     def key(self, native: str) -> Key:
         """What a subscription for this instrument is filed under."""

@@ -8,7 +8,6 @@ levels stay the venue's text. Sizes of spot pairs count base currency, all other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -33,7 +32,7 @@ from tickhive.events import (
 )
 from tickhive.plugin import BookChecksum, Event, SessionView, Unknown
 from tickhive_okx.instruments import InstrumentRow, instrument
-from tickhive_okx.values import LEAST, MOST, NS_PER_MS, Count, Millis, Numeral, Text, exact, moment, number
+from tickhive_okx.values import NS_PER_MS, Count, Millis, Numeral, Text, exact, moment, number, positive
 
 Row = TypeVar("Row")
 
@@ -86,8 +85,8 @@ class TradeRow(Struct, gc=False, rename="camel"):
 
     inst_id: Text
     trade_id: Text
-    px: Decimal
-    sz: Decimal
+    px: Numeral
+    sz: Numeral
     side: Side
     ts: Millis
     count: Count = 1
@@ -96,14 +95,13 @@ class TradeRow(Struct, gc=False, rename="camel"):
 def trades(push: Rows[TradeRow], session: SessionView, at: int) -> Sequence[Event]:
     """``trades`` and ``trades-all``: the executions of one taker order at one price come as one, with their count."""
     symbols, exchange = session.instruments.symbols, session.exchange
-    events = []
-    for row in push.data:
-        price, size, native = row.px, row.sz, row.inst_id
-        if not (LEAST < price < MOST and LEAST < size < MOST):
-            raise ValueError("px or sz is zero, negative or out of all reason")
-        symbol = symbols.get(native, native)
-        events.append(Trade(exchange, symbol, row.ts * NS_PER_MS, at, row.trade_id, row.side, price, size, row.count))
-    return events
+    return [
+        Trade(
+            exchange, symbols.get(row.inst_id, row.inst_id), row.ts * NS_PER_MS, at,
+            row.trade_id, row.side, positive(row.px), positive(row.sz), row.count,
+        )
+        for row in push.data
+    ]  # fmt: skip
 
 
 class TickerRow(Struct, gc=False, rename="camel"):

@@ -23,7 +23,7 @@ LEAST, MOST = Decimal("1e-30"), Decimal("1e30")
 """No price or size lies outside. The comparison also refuses NaN and Infinity, and exponents made to exhaust memory."""
 
 
-def exact(text: str | Decimal) -> Decimal:
+def exact(text: str) -> Decimal:
     """Read a number; ValueError for what is none or lies out of all reason."""
     try:
         value = Decimal(text)
@@ -31,7 +31,16 @@ def exact(text: str | Decimal) -> Decimal:
             return value
     except ArithmeticError:
         pass
-    raise ValueError(f"{str(text)[:20]!r} is not a number")
+    raise ValueError(f"{text[:20]!r} is not a number")
+
+
+@lru_cache(maxsize=8192)
+def positive(text: str) -> Decimal:
+    """Read a number above zero. Remembered: the prices and sizes of a market repeat far more often than not."""
+    value = exact(text)
+    if value > 0:
+        return value
+    raise ValueError(f"{text[:20]!r} is not above zero")
 
 
 @lru_cache(maxsize=8192)

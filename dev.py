@@ -155,6 +155,20 @@ def module(name: str, *arguments: str | Path) -> int:
     return run(PYTHON, "-m", name, *arguments)
 
 
+def peer_environment() -> Path:
+    """The interpreter of the benchmarks' peer, in an environment of its own: its needs must not bend ours."""
+    lock_file = ROOT / "benchmarks" / "peer.lock"
+    python = SCRATCH / "peer" / PYTHON.relative_to(VENV)
+    made_from = SCRATCH / "peer" / "tickhive-peer.stamp"
+    wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
+    if not made_from.is_file() or made_from.read_text() != wanted:
+        say("Set-up: installing the peer the benchmarks compare with")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", python.parent.parent], check=True)
+        pip("install", "--require-hashes", "-r", lock_file, remedy=REMEDY_FETCH, python=python)
+        made_from.write_text(wanted)
+    return python
+
+
 # The verbs.
 
 
@@ -200,9 +214,9 @@ def docs(arguments: Sequence[str]) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Measure socket to callback beside its peers, in one run, as a table."""
+    """Measure socket to callback beside its peers, in one run, as tables; ``--quick`` for a first look."""
     set_up("dev")
-    return run(PYTHON, ROOT / "benchmarks" / "run.py", *arguments)
+    return run(PYTHON, ROOT / "benchmarks" / "run.py", "--peer-python", peer_environment(), *arguments)
 
 
 def clean(arguments: Sequence[str]) -> int:

@@ -52,7 +52,7 @@ def main() -> None:
     meter = Meter(chosen.messages, loop.stop, chosen.latencies)
 
     async def on_event(event: object, received: float) -> None:
-        meter.count()
+        meter.count(event)
 
     native = {value: key for key, value in Symbols.get(OKX.id)[0].items()}
     subscription: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ import frames as prepared
 from meter import Meter, options
 
 from tickhive import DataType, ExchangeCollectorConfig, ExchangeFactory
-from tickhive.events import BookDelta, BookSnapshot, MarketEvent
+from tickhive.events import BookDelta, BookSnapshot
 
 
 async def main() -> None:
@@ -37,11 +37,8 @@ async def main() -> None:
         )
     )
 
-    def on_event(event: MarketEvent) -> None:
-        meter.count()
-
     for data_type in types:
-        collector.add_data_callback(data_type, on_event)
+        collector.add_data_callback(data_type, meter.count)
     await collector.start()
     await done.wait()
     status = collector.get_status()

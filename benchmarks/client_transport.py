@@ -20,10 +20,10 @@ async def main() -> None:
     def hashed(frames: list[bytes]) -> None:
         for frame in frames[: chosen.messages - meter.seen]:
             digest.update(frame)
-        meter.count(len(frames))
+        meter.count_many(len(frames))
 
     def counted(frames: list[bytes]) -> None:
-        meter.count(len(frames))
+        meter.count_many(len(frames))
 
     connection = await open_connection(
         f"ws://127.0.0.1:{chosen.port}/ws/v5/public", on_frames=hashed if chosen.digest else counted

@@ -5,16 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import struct
 from pathlib import Path
 
 RECORDING = Path(__file__).resolve().parents[2] / "shared" / "data" / "okx-2022.jsonl.gz"
 
-SCENARIOS = ("trades", "books")
+SCENARIOS = ("trades", "fresh", "books")
+FRESH_TRADES = 30_000
 
 
 def recorded(scenario: str) -> list[bytes]:
-    """The recorded messages of one cycle: ``trades`` alone, or ``books`` with the trades between them."""
+    """The messages of one cycle: ``trades`` alone, or ``books`` with the trades between them, as recorded.
+
+    ``fresh`` is the recorded trades with random digits in every price and size: the recording's 74 trades come round
+    again and again, which flatters whoever remembers numbers.
+    """
+    if scenario == "fresh":
+        return _fresh_trades(recorded("trades"), FRESH_TRADES)
     wanted = {"trades": ("trades",), "books": ("trades", "books")}[scenario]
     frames = []
     with gzip.open(RECORDING, "rt", encoding="utf-8") as lines:
@@ -25,6 +33,16 @@ def recorded(scenario: str) -> list[bytes]:
                 if "data" in message and message["arg"]["channel"] in wanted:
                     frames.append(entry["frame"].encode())
     return frames
+
+
+def _fresh_trades(originals: list[bytes], count: int, seed: int = 11) -> list[bytes]:
+    rng = random.Random(seed)
+
+    def renumber(found: re.Match[bytes]) -> bytes:
+        return found[1] + b"%d.%05d" % (rng.randrange(1, 100_000), rng.randrange(1, 100_000)) + b'"'
+
+    number = re.compile(rb'("(?:px|sz)":")[0-9.]+"')
+    return [number.sub(renumber, originals[n % len(originals)]) for n in range(count)]
 
 
 def subscriptions(scenario: str) -> list[tuple[str, str]]:

@@ -10,19 +10,21 @@ import argparse
 import array
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 
 class Meter:
-    """Call ``count()`` once per message; ``on_end`` runs after the last."""
+    """Call ``count`` with every message, or ``count_many`` with a number; ``on_end`` runs after the last."""
 
     def __init__(self, total: int, on_end: Callable[[], None], latencies: str | None = None) -> None:
         self.total = total
         self.seen = 0
         self.extra: dict[str, object] = {}
         self._start_at = total // 10
+        self._mark = self._start_at
         self._on_end = on_end
         self._latencies = latencies
         self._times = array.array("q")
@@ -31,21 +33,29 @@ class Meter:
         if latencies:
             self.count = self._count_with_time  # type: ignore[method-assign]
 
-    def count(self, messages: int = 1) -> None:
-        """Note messages that reached the end of the road."""
-        before = self.seen
-        self.seen = seen = before + messages
-        if before < self._start_at <= seen:
-            self._start_at = seen
-            self._cpu, self._wall = time.process_time(), time.perf_counter()
-        elif seen >= self.total and before < self.total:
-            self._finish()
+    def count(self, _message: object = None) -> None:
+        """Note one message that reached the end of the road."""
+        self.seen += 1
+        if self.seen == self._mark:
+            self._at_mark()
 
-    def _count_with_time(self, messages: int = 1) -> None:
-        now = time.time_ns()
-        for _ in range(messages):
-            self._times.append(now)
-        Meter.count(self, messages)
+    def count_many(self, messages: int) -> None:
+        """Note several at once."""
+        self.seen += messages
+        if self.seen >= self._mark:
+            self._at_mark()
+
+    def _at_mark(self) -> None:
+        if self._mark == self.total:
+            self._mark = sys.maxsize
+            self._finish()
+        else:
+            self._start_at, self._mark = self.seen, self.total
+            self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def _count_with_time(self, message: object = None) -> None:
+        self._times.append(time.time_ns())
+        Meter.count(self, message)
 
     def _finish(self) -> None:
         measured = self.seen - self._start_at

@@ -187,6 +187,12 @@ def main() -> None:
         "trades",
     )
     bench.compare(
+        "The same with no two prices or sizes alike, so that no remembered number helps",
+        100_000,
+        {"tickhive": ["client_tickhive.py"], peer: ["client_cryptofeed.py"], bare: ["client_recv.py"]},
+        "fresh",
+    )
+    bench.compare(
         "Socket to callback, trades and live books, checksums off on both sides, books unread",
         60_000,
         {"tickhive": ["client_tickhive.py"], peer: ["client_cryptofeed.py"], bare: ["client_recv.py"]},

@@ -100,6 +100,7 @@ class CallbackDispatcher:
         began = perf_counter()
         counts = self.counts
         routes = self._routes
+        # Events of one kind come in runs: its callbacks are looked up once for each run.
         kind: type | None = None
         route: tuple[Route, ...] = ()
         for event in events:

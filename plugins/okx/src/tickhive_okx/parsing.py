@@ -30,7 +30,7 @@ from tickhive.plugin import (
 from tickhive_okx.channels import BY_NAME, WIRES, Key, Wire
 from tickhive_okx.codes import ALREADY_LOGGED_IN, UPGRADE_NOTICE, kind_of
 from tickhive_okx.pushes import Arg, Push
-from tickhive_okx.values import Text
+from tickhive_okx.values import Text, exact
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What a frame of any bytes can make a reader raise."""
@@ -99,12 +99,20 @@ def _carefully(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
 
 
 def _culprit(wire: Wire, row: Struct | None, error: Exception) -> str:
-    """Name the field an error is about: the readers of numbers quote what they saw, but not where it stood."""
+    """Name the field an error is about: the readers of numbers do not know where theirs stood."""
     for name in wire.numerals if row is not None else ():
         text = getattr(row, name)
-        if text and repr(text[:20]) in str(error):
-            return f"{name}: {error}"
+        if text and (repr(text[:20]) in str(error) or not _is_number(text)):
+            return f"{name}: {text[:20]!r} is not a number to be expected there"
     return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        exact(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _short(error: Exception) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from tickhive.cli.collecting import collection_tables, watched_service
 from tickhive.cli.durations import duration
 from tickhive.cli.logs import configure_logging
+from tickhive.cli.loops import run_on
 from tickhive.cli.pipes import close_stdout
 from tickhive.cli.tally import Tally
 from tickhive.events import MarketEvent
@@ -72,7 +73,7 @@ def command(
     live = sys.stdout.isatty() and not as_json
     level = ctx.obj["log_level"] or ("warning" if live and config is None else settings.service.log_level)
     configure_logging(level, as_json=ctx.obj["log_json"] or settings.service.log_format == "json")
-    return asyncio.run(collect(settings, for_seconds=for_seconds, as_json=as_json))
+    return run_on(settings.service.event_loop, collect(settings, for_seconds=for_seconds, as_json=as_json))
 
 
 def _sink_for(data_dir: str | None, sink: str | None) -> str | None:

@@ -31,6 +31,7 @@ class ServiceSection:
 
     ``data_dir`` and other relative paths count from the directory the service is started in. ``drain_seconds`` is how
     long a stop may take to bring stored events to the sinks; what is left then waits on disk for the next start.
+    ``event_loop`` is what the command line runs on: uvloop helps where frames come one at a time.
     """
 
     name: str = field(default="tickhive", validator=_not_empty)
@@ -38,6 +39,7 @@ class ServiceSection:
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_format: Literal["console", "json"] = "console"
     drain_seconds: float = field(default=30.0, validator=validators.ge(0))
+    event_loop: Literal["asyncio", "uvloop"] = "asyncio"
 
 
 @define(kw_only=True)

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from tickhive.budget import Backoff, Budget
 from tickhive.clock import Clock
-from tickhive.collector.link import Link, LinkState
+from tickhive.collector.link import Link, LinkOwner, LinkState
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
-from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Answer, Dial, Fetch
-from tickhive.session.session import Session
 from tickhive.tasks import AsyncTaskManager
-
-Deliver = Callable[[list[MarketEvent]], None]
-
-
-class LinkOwner(Protocol):
-    """What a link needs of the collector it works for."""
-
-    def make_session(self, dial: Dial) -> Session:
-        """A fresh session for one more socket of this dial."""
-
-    def process(self, session: Session, frames: list[bytes], at: int) -> None:
-        """Take in what one read brought."""
-
-    def deliver(self, events: list[MarketEvent]) -> None:
-        """Hand out events that came from elsewhere than a read."""
 
 
 class ConnectionManager:

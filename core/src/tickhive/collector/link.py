@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from tickhive.budget import Backoff, Budget
@@ -13,13 +13,11 @@ from tickhive.clock import Clock
 from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.errors import ConnectionFailed, ConnectionLost, FetchError
+from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Answer, Dial, Fetch, Request
 from tickhive.session.session import Session
 from tickhive.tasks import AsyncTaskManager
 from tickhive.transport import Connection, open_connection
-
-if TYPE_CHECKING:
-    from tickhive.collector.connection import LinkOwner
 
 SLICE = 100
 """Frames of one read are handed on this many at a time. Their events are then gone before the garbage collector, which
@@ -35,6 +33,19 @@ class LinkState(StrEnum):
     CLOSING = "closing"
     FAILED = "failed"
     STOPPED = "stopped"
+
+
+class LinkOwner(Protocol):
+    """What a link needs of the collector it works for."""
+
+    def make_session(self, dial: Dial) -> Session:
+        """A fresh session for one more socket of this dial."""
+
+    def process(self, session: Session, frames: list[bytes], at: int) -> None:
+        """Take in what one read brought."""
+
+    def deliver(self, events: list[MarketEvent]) -> None:
+        """Hand out events that came from elsewhere than a read."""
 
 
 class Link:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 
 from tickhive.channels import DataType
 from tickhive.collector.dispatcher import CallbackDispatcher
+from tickhive.collector.subscribers import ThreadSubscriber
 from tickhive.events import Gap, MarketEvent, MarkPrice, Trade
 from tickhive.tasks import AsyncTaskManager
 
@@ -213,3 +215,37 @@ def test_taps_get_every_list_whole(dispatcher: CallbackDispatcher) -> None:
     dispatcher.remove_tap(lists.append)
     dispatcher.deliver([trade(3)])
     assert [[event.received for event in events] for events in lists] == [[1, 2]]
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine function", "list"])
+async def test_a_cancellation_nobody_asked_for_is_a_failure_like_any_other(
+    dispatcher: CallbackDispatcher, kind: str
+) -> None:
+    def function(event: MarketEvent) -> None:
+        raise asyncio.CancelledError
+
+    async def coroutine_function(event: MarketEvent) -> None:
+        raise asyncio.CancelledError
+
+    seen: list[MarketEvent] = []
+    dispatcher.register(None, coroutine_function if kind == "coroutine function" else function, batch=kind == "list")
+    dispatcher.register(None, seen.append)
+    for number in range(3):
+        dispatcher.deliver([trade(number)])
+    await dispatcher.close()
+    assert dispatcher.status()[0]["errors"] == 3
+    assert len(seen) == 3
+
+
+async def test_a_thread_that_takes_lists_loses_nothing_while_events_come(tasks: AsyncTaskManager) -> None:
+    seen: list[int] = []
+    subscriber = ThreadSubscriber(frozenset(), lambda events: seen.extend(events), True, 1_000_000)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(100_000):
+            subscriber.offer(number)
+        await subscriber.close()
+    finally:
+        sys.setswitchinterval(before)
+    assert seen == list(range(100_000))

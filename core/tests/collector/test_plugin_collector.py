@@ -13,6 +13,7 @@ import pytest
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.errors import BookNotLive, CollectorError
 from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Ticker, Trade
+from tickhive.testing import capture_logs
 
 SETTLE = 10.0
 
@@ -254,3 +255,59 @@ async def test_collectors_of_one_exchange_share_its_instruments(make_collector: 
     await second.start()
     await venue.until_requests(2)
     assert venue.rest_calls == 1
+
+
+async def test_a_stop_that_nobody_waits_for_goes_on_and_the_next_one_joins_it(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    await collector.start()
+    await venue.until_requests(1)
+    venue.connections[0].transport.pause_reading()  # the closing handshake will not be answered
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(collector.stop(), 0.05)
+    assert collector.status is CollectorStatus.STOPPING
+    venue.connections[0].transport.resume_reading()
+    await collector.stop()
+    assert collector.status is CollectorStatus.STOPPED
+    await collector.start()
+    await venue.until_requests(2)
+
+
+async def test_restarts_at_the_same_time_are_one(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    await collector.start()
+    await venue.until_requests(1)
+    await asyncio.gather(*(collector.restart() for _ in range(3)))
+    await venue.until_requests(2)
+    assert collector.status is CollectorStatus.RUNNING
+    assert len(venue.connections) == 2
+
+
+async def test_a_defect_while_subscribing_leaves_no_socket_behind(
+    make_collector: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = make_collector("trade")
+    faults = iter([RuntimeError("a defect")])
+
+    async def faulty(self: Any, channels: Any) -> None:
+        for fault in faults:
+            raise fault
+
+    monkeypatch.setattr(type(collector), "_subscribe_channels", faulty)
+    with pytest.raises(CollectorError, match="a defect"):
+        await collector.start()
+    assert collector.status is CollectorStatus.ERROR
+    assert collector.get_status()["connections"] == []
+    await collector.start()
+    assert collector.status is CollectorStatus.RUNNING
+
+
+async def test_what_cannot_be_read_is_said_in_the_log(make_collector: Any, venue: Any) -> None:
+    collector = make_collector("trade")
+    with capture_logs() as lines:
+        await collector.start()
+        await venue.until_requests(1)
+        for _ in range(3):
+            await venue.connections[0].send("{")
+        await until(lambda: any(line["event"] == "malformed: 3" for line in lines))
+    (line,) = [line for line in lines if line["event"].startswith("malformed")]
+    assert (line["log_level"], line["last"]) == ("warning", "not JSON")

@@ -50,6 +50,7 @@ class BaseDataCollector(ABC):
         self._settled: asyncio.Event | None = None
         self._fatal: BaseException | None = None
         self._running: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     # What a subclass fills
 
@@ -105,8 +106,10 @@ class BaseDataCollector(ABC):
         """
         if self.status in (CollectorStatus.STARTING, CollectorStatus.RUNNING, CollectorStatus.RESTARTING):
             return
-        if self.status is CollectorStatus.STOPPING:
-            raise CollectorError(f"{self.name} is stopping; wait for stop() to return before starting it again")
+        if self._stopping is not None:
+            await asyncio.shield(self._stopping)
+        if self.status in (CollectorStatus.STARTING, CollectorStatus.RUNNING, CollectorStatus.RESTARTING):
+            return
         self._fatal = None
         self._settled = asyncio.Event()
         self._lost = asyncio.Event()
@@ -118,20 +121,32 @@ class BaseDataCollector(ABC):
             raise CollectorError(f"{self.name} cannot start: {self._fatal}") from self._fatal
 
     async def stop(self) -> None:
-        """Stop collecting: close the connections, deliver what is queued, end every task. Safe to call twice."""
-        if self.status in (CollectorStatus.STOPPED, CollectorStatus.STOPPING):
-            return
+        """Stop collecting: close the connections, deliver what is queued, end every task. Safe to call twice.
+
+        Whoever stops waiting (a deadline, a cancellation) does not stop the stop: it goes on, and the next call waits
+        for the same one.
+        """
+        if self._stopping is None:
+            if self.status is CollectorStatus.STOPPED:
+                return
+            self._stopping = asyncio.get_running_loop().create_task(self._stop(), name=f"{self.name}: stop")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         self._telemetry.set_status(CollectorStatus.STOPPING)
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
-        self._tasks.remove_task(f"{self.name}: heartbeat")
-        await self._leave()
-        await self._dispatcher.close()
-        await self._tasks.cancel_all_tasks()
-        if self._settled is not None:
-            self._settled.set()
-        self._telemetry.set_status(CollectorStatus.STOPPED)
+        try:
+            if self._running is not None:
+                self._running.cancel()
+                await asyncio.wait({self._running})
+            self._tasks.remove_task(f"{self.name}: heartbeat")
+            await self._leave()
+            await self._dispatcher.close()
+            await self._tasks.cancel_all_tasks()
+        finally:
+            if self._settled is not None:
+                self._settled.set()
+            self._telemetry.set_status(CollectorStatus.STOPPED)
+            self._stopping = None
 
     async def restart(self) -> None:
         """Stop and start again; callbacks and counters stay."""
@@ -147,8 +162,8 @@ class BaseDataCollector(ABC):
             try:
                 await self._actual_connect()
                 await self._subscribe_channels(self.channels())
-            except (TickhiveError, OSError) as error:
-                if self._is_fatal(error):
+            except Exception as error:
+                if not self._may_pass(error):
                     await self._leave()
                     raise
                 await self._retry("connect", error)
@@ -186,11 +201,15 @@ class BaseDataCollector(ABC):
     async def _beat(self) -> None:
         while True:
             self._telemetry.beat()
+            self._look_around()
             await self.clock.sleep(BEAT_SECONDS)
 
-    def _is_fatal(self, error: BaseException) -> bool:
-        """Whether trying again cannot help."""
-        return isinstance(error, ValueError | CollectorError)
+    def _look_around(self) -> None:  # noqa: B027 - most have nothing to look at
+        """Asked at every heartbeat: say what deserves a line in the log."""
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether trying again may help: the network may come back, a wrong configuration or a defect stays."""
+        return isinstance(error, TickhiveError | OSError) and not isinstance(error, ValueError | CollectorError)
 
     def _broken(self, error: BaseException) -> None:
         """The run task ended with an error: the collector stands in ERROR until it is started again."""

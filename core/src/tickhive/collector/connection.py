@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
@@ -91,8 +92,7 @@ class ConnectionManager:
     async def stop(self) -> None:
         """Close every socket with a closing handshake and end every link."""
         links, self._links = list(self._links.values()), {}
-        for link in links:
-            await link.stop()
+        await asyncio.gather(*(link.stop() for link in links))
 
     def pause_reading(self) -> None:
         """Stop taking in frames; the kernel's buffers fill and the venue feels it."""

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from tickhive.channels import DataType
 from tickhive.collector.subscribers import (
+    FAULTS,
     AsyncSubscriber,
     BatchSubscriber,
     DirectSubscriber,
@@ -111,7 +112,7 @@ class CallbackDispatcher:
             for call, subscriber in route:
                 try:
                     result = call(event)
-                except Exception as error:
+                except FAULTS as error:
                     subscriber.failed(error)
                 else:
                     if result is not None:
@@ -142,7 +143,7 @@ class CallbackDispatcher:
                 began = perf_counter()
                 try:
                     result = call(event)
-                except Exception as error:
+                except FAULTS as error:
                     subscriber.failed(error)
                 else:
                     if result is not None:
@@ -168,7 +169,7 @@ class CallbackDispatcher:
         for tap in self._taps:
             try:
                 tap(events)
-            except Exception as error:
+            except FAULTS as error:
                 self._log.error("a tap failed; its events are lost to it", error=type(error).__name__)
         return slow
 

@@ -25,6 +25,14 @@ from tickhive.session.session import Session
 
 CONNECT_PATIENCE_SECONDS = 15.0
 
+WORTH_SAYING = {
+    "malformed": "last_malformed",
+    "unknown": "last_unknown",
+    "hook_errors": "last_hook_error",
+    "checksums_failed": None,
+}
+"""Counters that should stay at zero, and where the latest cause stands."""
+
 SILENCE_FACTORS: dict[DataType, float | None] = {
     DataType.TRADE: 10.0,
     DataType.CANDLE: 10.0,
@@ -52,6 +60,8 @@ class PluginCollector(BaseDataCollector):
         self.settings = settings
         self.set_aside: dict[str, str] = {}
         self._channels: tuple[Channel, ...] = ()
+        self._polls: dict[Channel, Poll] = {}
+        self._said: dict[str, int] = {}
         self._access: VenueAccess | None = None
         self._connections: ConnectionManager | None = None
         self._feed: Feed | None = None
@@ -77,7 +87,9 @@ class PluginCollector(BaseDataCollector):
                 access.instruments,
                 verify_checksums=self.config.verify_checksums,
             )
-        streamed = [channel for channel in self._channels if self._poll(channel) is None]
+        polls = ((channel, self._poll(channel)) for channel in self._channels)
+        self._polls = {channel: poll for channel, poll in polls if poll is not None}
+        streamed = [channel for channel in self._channels if channel not in self._polls]
         dials = await self._ask_dials(access, streamed)
         self._link_changed = asyncio.Event()
         self._connections = ConnectionManager(
@@ -102,10 +114,8 @@ class PluginCollector(BaseDataCollector):
         if self._access.instrument_events:
             wanted = {channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT}
             self.deliver([event for event in self._access.instrument_events if event.symbol in wanted])
-        for channel in channels:
-            poll = self._poll(channel)
-            if poll is not None:
-                self._tasks.add_task(f"{self.name}: poll {channel}", self._keep_polling(self._access, channel, poll))
+        for channel, poll in self._polls.items():
+            self._tasks.add_task(f"{self.name}: poll {channel}", self._keep_polling(self._access, channel, poll))
 
     def _process_message(self, message: tuple[Session, list[bytes]], at: int) -> list[MarketEvent]:
         """One read of one socket: its session and its frames."""
@@ -114,9 +124,8 @@ class PluginCollector(BaseDataCollector):
 
     async def _actual_disconnect(self) -> None:
         """Close the sockets and end the polls."""
-        for channel in self._channels:
-            if self._poll(channel) is not None:
-                self._tasks.remove_task(f"{self.name}: poll {channel}")
+        for channel in self._polls:
+            self._tasks.remove_task(f"{self.name}: poll {channel}")
         connections = self._connections
         if connections is not None:
             links = connections.links
@@ -273,6 +282,16 @@ class PluginCollector(BaseDataCollector):
             if summary["channels"] and summary["rejected"] == summary["channels"]:
                 reasons.append(f"every subscription was rejected: {_listed(summary['rejected_channels'])}")
         return reasons
+
+    def _look_around(self) -> None:
+        """Say once for every tenfold how much of what came could not be used."""
+        statistics = self._statistics()
+        for name, latest in WORTH_SAYING.items():
+            count = statistics[name]
+            if count >= self._said.get(name, 1):
+                self._said[name] = 10 ** len(str(count))
+                last = statistics[latest] if latest else None
+                self._telemetry.log.warning(f"{name.replace('_', ' ')}: {count}", **({"last": last} if last else {}))
 
     def _silence_limit(self, channel: Channel) -> float | None:
         """How long this channel may be quiet before that is a fault: what trades seldom is not dead."""

@@ -18,6 +18,9 @@ from tickhive.logs import get_logger
 from tickhive.redaction import _sanitize_error
 from tickhive.tasks import AsyncTaskManager
 
+FAULTS = (Exception, asyncio.CancelledError)
+"""What a callback's failure is. A cancellation that nobody asked for is one too, and must not look like the end."""
+
 _numbers = itertools.count(1)
 _log = get_logger("tickhive.dispatcher")
 
@@ -94,7 +97,7 @@ class BatchSubscriber(Subscriber):
         self.pending.clear()
         try:
             return self.callback(events)
-        except Exception as error:
+        except FAULTS as error:
             self.failed(error)
             return None
 
@@ -219,7 +222,10 @@ class AsyncSubscriber(_QueuedSubscriber):
                     result = item.awaitable if isinstance(item, _Started) else self.callback(item)
                     if result is not None:
                         await result
-                except Exception as error:
+                except FAULTS as error:
+                    task = asyncio.current_task()
+                    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                        raise
                     self.failed(error)
             self._ready.clear()
             self._idle.set()
@@ -267,6 +273,11 @@ class ThreadSubscriber(_QueuedSubscriber):
             self._ended = True
             self._changed.notify()
 
+    def offer(self, item: Any) -> None:
+        """Queue an event, while the thread takes no list of them."""
+        with self._changed:
+            super().offer(item)
+
     def _wake(self) -> None:
         with self._changed:
             if self._thread is None:
@@ -287,7 +298,7 @@ class ThreadSubscriber(_QueuedSubscriber):
                 item = self._take()
             try:
                 self.callback(item)
-            except Exception as error:
+            except FAULTS as error:
                 self.failed(error)
 
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tickhive.service.config import ServiceConfig as ServiceConfig
     from tickhive.service.service import DataCollectionService as DataCollectionService
     from tickhive.session.books import BookView as BookView
+    from tickhive.session.candles import CandleBuilder as CandleBuilder
     from tickhive.sinks.base import Sink as Sink
     from tickhive.sinks.base import SinkBatch as SinkBatch
 
@@ -105,6 +106,7 @@ _ROOMS = {
     "service.config": ("ServiceConfig",),
     "service.service": ("DataCollectionService",),
     "session.books": ("BookView",),
+    "session.candles": ("CandleBuilder",),
     "sinks.base": ("Sink", "SinkBatch"),
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _ROOMS.items() for name in names}

@@ -131,7 +131,8 @@ class BookDelta:
 class Candle:
     """Open, high, low, close and volume of one interval (``1m``, ``4h``, ...), which began at ``start`` (ns UTC).
 
-    ``closed`` is false while the interval still runs. Volumes as in Ticker.
+    ``closed`` is false while the interval still runs. Volumes as in Ticker. ``revision`` counts how often a closed
+    candle was corrected by trades that came late: the highest one holds.
     """
 
     exchange: str
@@ -148,6 +149,7 @@ class Candle:
     base_volume: Decimal | None = None
     quote_volume: Decimal | None = None
     closed: bool = False
+    revision: int = 0
 
 
 @define

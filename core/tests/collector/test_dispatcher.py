@@ -243,9 +243,9 @@ async def test_a_thread_that_takes_lists_loses_nothing_while_events_come(tasks: 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for number in range(100_000):
+        for number in range(600_000):
             subscriber.offer(number)
         await subscriber.close()
     finally:
         sys.setswitchinterval(before)
-    assert seen == list(range(100_000))
+    assert seen == list(range(600_000))

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 RECORDING = Path(__file__).resolve().parents[2] / "shared" / "data" / "okx-2022.jsonl.gz"
@@ -35,6 +36,30 @@ def recorded(scenario: str) -> list[bytes]:
     return frames
 
 
+def endless(cycle: list[bytes], total: int) -> Iterator[bytes]:
+    """Messages of a cycle again and again, ``total`` in all, the trades' ids of each round going on from the last.
+
+    A venue's ids do not begin anew every second, and whoever watches them would be busy with nothing else.
+    """
+    ids: dict[str, list[int]] = {}
+    places = []
+    for frame in cycle:
+        message = json.loads(frame)
+        trade = message["data"][0] if message["arg"]["channel"] == "trades" else None
+        if trade is not None:
+            ids.setdefault(trade["instId"], []).append(int(trade["tradeId"]))
+        places.append(trade)
+    span = {name: max(seen) - min(seen) + 1 for name, seen in ids.items()}
+    for n in range(total):
+        lap, place = divmod(n, len(cycle))
+        frame, trade = cycle[place], places[place]
+        if trade is not None and lap:
+            number = int(trade["tradeId"])
+            moved = b'"tradeId":"%d"' % (number + lap * span[trade["instId"]])
+            frame = frame.replace(b'"tradeId":"%d"' % number, moved)
+        yield frame
+
+
 def _fresh_trades(originals: list[bytes], count: int, seed: int = 11) -> list[bytes]:
     rng = random.Random(seed)
 
@@ -42,7 +67,7 @@ def _fresh_trades(originals: list[bytes], count: int, seed: int = 11) -> list[by
         return found[1] + b"%d.%05d" % (rng.randrange(1, 100_000), rng.randrange(1, 100_000)) + b'"'
 
     number = re.compile(rb'("(?:px|sz)":")[0-9.]+"')
-    return [number.sub(renumber, originals[n % len(originals)]) for n in range(count)]
+    return [number.sub(renumber, frame) for frame in endless(originals, count)]
 
 
 def subscriptions(scenario: str) -> list[tuple[str, str]]:

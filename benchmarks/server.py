@@ -20,7 +20,7 @@ from pathlib import Path
 import frames as prepared
 
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-PIECE = 64 * 1024
+PIECE = 4 * 1024 * 1024
 
 
 class Pusher:
@@ -36,6 +36,9 @@ class Pusher:
             self.cycle = prepared.deep_books(names, 400, max(1, self.total // len(names) - 1))
         else:
             self.cycle = prepared.recorded(options.scenario)
+        self.encoded = [prepared.wire(frame) for frame in prepared.endless(self.cycle, self.total)]
+        stream = b"".join(self.encoded)
+        self.pieces = [stream[begin : begin + PIECE] for begin in range(0, len(stream), PIECE)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection, WebSocket or REST."""
@@ -75,23 +78,11 @@ class Pusher:
             pass
 
     async def _push(self, writer: asyncio.StreamWriter) -> None:
-        pieces, piece, sent = [], bytearray(), 0
-        encoded = [prepared.wire(frame) for frame in self.cycle]
-        while sent < self.total:
-            piece += encoded[sent % len(encoded)]
-            sent += 1
-            if len(piece) >= PIECE:
-                pieces.append(bytes(piece))
-                piece.clear()
-                if len(pieces) >= 64:
-                    writer.write(b"".join(pieces))
-                    pieces.clear()
-                    await writer.drain()
-        writer.write(b"".join(pieces) + bytes(piece))
-        await writer.drain()
+        for piece in self.pieces:
+            writer.write(piece)
+            await writer.drain()
 
     async def _push_paced(self, writer: asyncio.StreamWriter) -> None:
-        encoded = [prepared.wire(frame) for frame in self.cycle]
         times = array.array("q")
         gap = 1_000_000_000 // self.pace
         due = time.time_ns() + 200_000_000
@@ -101,7 +92,7 @@ class Pusher:
                 await asyncio.sleep(0)
             due += gap
             times.append(time.time_ns())
-            writer.write(encoded[n % len(encoded)])
+            writer.write(self.encoded[n])
         await writer.drain()
         if self.times:
             await asyncio.to_thread(Path(self.times).write_bytes, times.tobytes())

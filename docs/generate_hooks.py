@@ -59,7 +59,7 @@ WHEN = {
     "heartbeat": "every `Dial.upkeep` seconds",
     "sign": "before each attempt of a REST request",
     "snapshot": "no book streamed in, or a broken one cannot be asked for afresh",
-    "backfill": "not asked yet",
+    "backfill": "trade ids jumped, or a socket was lost and trades may be missing",
     "poll": "a collector starts",
     "checksum": "a BookChecksum came for a live book",
     "settings": "the plugin is loaded",
@@ -70,7 +70,10 @@ WHEN = {
 }
 
 NOTES = {
-    "backfill": "**Part of the contract, but this version of the core does not ask it yet**: gaps stay unfilled.",
+    "backfill": "Asked for trades whose ids are numbers: `gap.first_id` to `gap.last_id` are the missing ids, both "
+    "inclusive. `read` answers Trades in any order; only those inside the hole that were not delivered are handed "
+    "out, marked late. Where the venue's ids are not consecutive, include the trade before the hole: it shows "
+    "that nothing lies in between. What is still missing may be asked for again, within 30 s.",
     "authenticate": "Collectors cannot be given credentials by configuration in this version; a session driven by your "
     "own code can. A Dial with `login` fails without them.",
 }

@@ -170,7 +170,8 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
     """Acme gives trades by id; other data is gone."""
     if channel.data_type is not DataType.TRADE or gap.first_id is None:
         return None
-    return Fetch(f"{session.settings.rest_url}/trades/{channel.native}?after={gap.first_id}", costs={"rest": 5})
+    missing = f"from={gap.first_id}&to={gap.last_id}"
+    return Fetch(f"{session.settings.rest_url}/trades/{channel.native}?{missing}", costs={"rest": 5}, channel=channel)
 
 
 @hookimpl

@@ -156,7 +156,15 @@ class Quiet(Acme):
         return ()
 
 
-PLUGINS = {"plain": Acme, "leaving": Leaving, "fetching": Fetching, "quiet": Quiet}
+class Refilling(Quiet):
+    """Has its trades by REST, by id."""
+
+    @hookimpl
+    def backfill(self, channel, gap):
+        return Fetch(f"https://acme.test/trades?{gap.first_id}-{gap.last_id}", channel=channel)
+
+
+PLUGINS = {"plain": Acme, "leaving": Leaving, "fetching": Fetching, "quiet": Quiet, "refilling": Refilling}
 
 
 class Talk:

@@ -147,7 +147,7 @@ def trade_rows(newest, count):
 
 
 def test_missed_trades_are_walked_down_to_the_last_known_one(view):
-    pages, found, fetch = 0, [], plugin.backfill(view, TRADES, gap("100", "350"))
+    pages, found, fetch = 0, [], plugin.backfill(view, TRADES, gap("101", "349"))
     while fetch is not None:
         after = int(fetch.url.partition("after=")[2].partition("&")[0])
         events = view.read(fetch.url, answer(*trade_rows(after - 1, 100)), TRADES)
@@ -155,24 +155,24 @@ def test_missed_trades_are_walked_down_to_the_last_known_one(view):
         found += [event for event in events if isinstance(event, Trade)]
         fetch = next((event for event in events if isinstance(event, Fetch)), None)
     assert pages == 3
-    assert sorted(int(trade.id) for trade in found) == list(range(101, 350))
+    assert sorted(int(trade.id) for trade in found) == list(range(100, 350))
     assert all(trade.late for trade in found)
 
 
 def test_a_page_is_handed_out_oldest_first(view):
-    fetch = plugin.backfill(view, TRADES, gap("1", "5"))
-    assert [trade.id for trade in view.read(fetch.url, answer(*trade_rows(4, 3)), TRADES)] == ["2", "3", "4"]
+    fetch = plugin.backfill(view, TRADES, gap("2", "4"))
+    assert [trade.id for trade in view.read(fetch.url, answer(*trade_rows(4, 5)), TRADES)] == ["1", "2", "3", "4"]
 
 
 def test_a_page_that_leads_nowhere_is_not_followed(view):
-    fetch = plugin.backfill(view, TRADES, gap("1", "500"))
+    fetch = plugin.backfill(view, TRADES, gap("2", "499"))
     events = view.read(fetch.url, answer(*trade_rows(900, 100)), TRADES)
     assert not [event for event in events if isinstance(event, Fetch)]
 
 
 def test_a_wide_gap_is_refilled_in_part(make_view):
     view = make_view(settings=OKXSettings(backfill_trades=50))
-    assert plugin.backfill(view, TRADES, gap("100", "1000")).url.endswith("#until=950")
+    assert plugin.backfill(view, TRADES, gap("101", "999")).url.endswith("&after=1000&limit=100#until=949")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from tickhive.plugin import Channel, DataType
 from tickhive_okx import plugin
-from tickhive_okx.channels import BARS, wire_for
+from tickhive_okx.channels import BARS, WIRES, wire_for
 from tickhive_okx.settings import OKXSettings
 
 
@@ -201,3 +201,21 @@ def test_a_book_is_given_up_and_asked_for_again(view):
 def test_wrong_settings_are_named(wrong, named):
     with pytest.raises(ValueError, match=named):
         OKXSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["BTC-USDT-PERP", "btc-usdt", "BTCUSDT", "-", "BTC-USD-20261225-50000-C", "Ä-B-C-D-E-F-G"]
+)
+def test_a_name_never_seen_is_no_reason_to_refuse(name):
+    wanted = [Channel(name, name, wire.data_type, wire.params) for wire in WIRES]
+    assert sum(len(dial.channels) for dial in connect(wanted)) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "params"), [(DataType.CANDLE, ""), (DataType.CANDLE, "1x"), (DataType.ORDERBOOK, "7")]
+)
+def test_what_the_venue_does_not_have_is_named(data_type, params):
+    with pytest.raises(
+        ValueError, match=f"OKX has no {f'{data_type.value}:{params}'.rstrip(':')} .*; it has {data_type.value}"
+    ):
+        connect([spot(1), spot(1, data_type, params)])

@@ -133,6 +133,8 @@ class PluginCollector(BaseDataCollector):
             self._connections = None
             for link in links:
                 add_up(self._totals, link.statistics())
+        if self._feed is not None:
+            self.deliver(self._feed.finish())
         if self._access is not None:
             await self._access.leave(self)
 

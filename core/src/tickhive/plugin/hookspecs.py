@@ -43,7 +43,9 @@ def connect(
 
     Every channel must be in exactly one Dial. ``dials`` are the sockets there are now: answer the same ``key`` to keep
     one as it is. A Fetch is made first (a token, an address), and its ``read`` answers the Dial.
-    Raise ValueError, naming the channel, for a data type or parameter the venue does not have.
+    Raise ValueError, naming the channel, for a data type or parameter the venue does not have, never for a native name
+    you have not seen: the core also asks this and ``poll`` before instruments are known, without credentials, with the
+    configured symbol in place of the native name.
     """
     raise AssertionError("a specification is not called")
 

@@ -142,17 +142,20 @@ class Replay:
             track = tracks.get(stack.exchange)
             if track is None:
                 track = tracks[stack.exchange] = _Track.of(stack, verify_checksums=self._verify_checksums)
-            events = track.play(moment, result)
-            if events:
-                digest.extend(events)
-                _count(events, result)
-                if self._on_events is not None:
-                    self._on_events(events)
+            self._hand_out(track.play(moment, result), digest, result)
         result.exchanges = sorted(tracks)
         for track in tracks.values():
+            self._hand_out(track.finish(result.last or 0), digest, result)
             track.account(result)
         result.digest = digest.hexdigest()
         return result
+
+    def _hand_out(self, events: list[MarketEvent], digest: EventDigest, result: ReplayResult) -> None:
+        if events:
+            digest.extend(events)
+            _count(events, result)
+            if self._on_events is not None:
+                self._on_events(events)
 
     def _owners(self, surveyed: Survey, notes: list[str]) -> dict[str, ExchangeStack]:
         """Whose is each host?"""
@@ -216,6 +219,12 @@ class _Track:
             case _:
                 result.sent += 1
                 return []
+
+    def finish(self, at: int) -> list[MarketEvent]:
+        """The recording ends: what is known of the holes it leaves."""
+        for session in self.sockets.values():
+            session.closed("the recording ends", at)
+        return self.feed.finish()
 
     def account(self, result: ReplayResult) -> None:
         """Add up what the sessions counted."""

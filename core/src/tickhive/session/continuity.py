@@ -94,10 +94,18 @@ def moment(event: MarketEvent) -> int:
 def interruption_gap(
     last: MarketEvent, first: MarketEvent, data_type: DataType, params: str, cause: str, at: int
 ) -> Gap:
-    """The hole between the last event before an interruption and the first one after it."""
+    """The hole between the last event before an interruption and the first one after it.
+
+    Trades whose ids are numbers: the first and the last missing id; none when the venue restarted its numbers. Other
+    trades: the ids on either side.
+    """
     gap = Gap(first.exchange, first.symbol, None, at, data_type, moment(last), moment(first), cause, params=params)
     if isinstance(last, Trade) and isinstance(first, Trade):
-        gap.first_id, gap.last_id = last.id, first.id
+        old, new = trade_number(last), trade_number(first)
+        if old is None or new is None:
+            gap.first_id, gap.last_id = last.id, first.id
+        elif new > old:
+            gap.first_id, gap.last_id = str(old + 1), str(new - first.count)
     return gap
 
 

@@ -9,6 +9,8 @@ from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Marke
 from tickhive.session.books import BookKeeper, BookView
 from tickhive.session.continuity import Continuity
 from tickhive.session.ledger import SubscriptionLedger
+from tickhive.session.refill import Hole, report
+from tickhive.session.trade_ids import TradeIds
 
 if TYPE_CHECKING:
     from tickhive.plugin.stack import ExchangeStack
@@ -32,7 +34,9 @@ class Feed:
     """Shared by all sessions of one collector; each session is handed the same feed.
 
     ``ledger`` says how far every channel has come, ``books`` keeps every book, ``continuity`` remembers the last event
-    of every other stream, so that a hole is recognised when data comes back.
+    of every other stream, so that a hole is recognised when data comes back, ``trade_ids`` where their ids stand.
+    ``holes`` are those in the trades whose refill lost its socket, ``refilled`` the
+    symbols and ids of the last trades handed out late.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class Feed:
         self.instruments = instruments
         self.verify_checksums = verify_checksums
         self.continuity = Continuity(STREAM_TYPES)
+        self.trade_ids = TradeIds()
+        self.holes: list[Hole] = []
+        self.refilled: dict[tuple[str, int], None] = {}
         self.books: dict[BookKey, BookKeeper] = {}
         self.ledger = SubscriptionLedger(self.last_received)
 
@@ -72,6 +79,15 @@ class Feed:
         event = self.continuity.latest(_CLASS_OF[channel.data_type], stream_key(channel))
         return event.received if event is not None else None
 
+    def finish(self) -> list[MarketEvent]:
+        """No further socket will come: what was refilled of the holes that still wait, and their gaps as they stand.
+
+        To be called after the last session was closed, by whoever will not dial again.
+        """
+        out = [event for hole in self.holes for event in report(hole)]
+        self.holes.clear()
+        return out
+
     def forget(self, channel: Channel) -> None:
         """Nobody wants this channel any more."""
         self.ledger.forget(channel)
@@ -81,6 +97,8 @@ class Feed:
                 keeper.doubt("given up")  # views that are still held must not show it
         else:
             self.continuity.forget(_CLASS_OF[channel.data_type], stream_key(channel))
+            if channel.data_type is DataType.TRADE:
+                self.trade_ids.forget(channel.symbol)
 
 
 def stream_key(channel: Channel) -> str | tuple[str, str]:

@@ -15,6 +15,7 @@ from tickhive.events import (
     Gap,
     InstrumentUpdate,
     MarketEvent,
+    Trade,
 )
 from tickhive.plugin.contract import (
     Accepted,
@@ -41,6 +42,7 @@ from tickhive.session.faults import describe, tidy
 from tickhive.session.feed import STREAM_TYPES, BookKey, Feed, book_key
 from tickhive.session.hooks import Hooks
 from tickhive.session.pulse import Beat, Pulse
+from tickhive.session.refill import Hole, RefillDesk
 from tickhive.session.statistics import SessionState, SessionStatistics
 from tickhive.session.timers import SECOND, Timers
 
@@ -74,6 +76,7 @@ class Session:
     __slots__ = (
         "_ack",
         "_candles",
+        "_check",
         "_ids",
         "_mine",
         "_number",
@@ -95,6 +98,7 @@ class Session:
         "instruments",
         "memory",
         "outbox",
+        "refill",
         "settings",
         "stack",
         "state",
@@ -133,11 +137,13 @@ class Session:
         self._number: int | None = None
         self._pulse = Pulse(dial.heartbeat)
         self.hooks = Hooks(stack.call, self.statistics, secret=credentials is not None)
-        self._purposes: dict[int, tuple[Fetch, BookKey | None]] = {}
+        self._purposes: dict[int, tuple[Fetch, BookKey | Hole | None]] = {}
         self._mine: dict[tuple[type[MarketEvent], Hashable], None] = {}
         self.memory: Any = self.hooks.one("memory")
         self.asking = Asking(self, dial.channels, ack_seconds)
         self.desk = BookDesk(self)
+        self.refill = RefillDesk(self)
+        self._check = feed.trade_ids.check
         self._parse: Callable[[Session, bytes, int], Iterable[Any]] = stack.bound("parse")
         # Streams whose events need no thought but "when was the last one": class to key to event. See `receive`.
         self._streams: dict[type, dict[Any, Any]] = {
@@ -181,7 +187,10 @@ class Session:
     # The hot road
 
     def receive(self, frames: Sequence[bytes], at: int) -> list[MarketEvent]:
-        """Read frames in the order they came; answers the market events they hold, gaps before what follows them."""
+        """Read frames in the order they came; answers the market events they hold, gaps before what follows them.
+
+        Only the gap of a hole in the trades that is being refilled comes later, with what was in it.
+        """
         out: list[MarketEvent] = []
         append = out.append
         parse = self._parse
@@ -203,6 +212,8 @@ class Session:
                         routes[kind](event, frame, at, out)
             except Exception as error:
                 self._misread(error, frame)
+        if odd := self._check(out):
+            self.refill.odd(odd, at, out)
         statistics = self.statistics
         statistics.frames += len(frames)
         statistics.events += len(out)
@@ -234,7 +245,7 @@ class Session:
         if channels:
             params = channels[0].params
         gap = self.feed.continuity.begin(event, key, data_type, params, at)
-        if gap is not None:
+        if gap is not None and not (kind is Trade and self.refill.interrupted(gap, at)):
             self.statistics.gaps += 1
             out.append(gap)
         out.append(event)
@@ -285,6 +296,7 @@ class Session:
     def _open(self, at: int) -> None:
         self.state = SessionState.OPEN
         self.asking.subscribe(list(self.asking.channels), at)
+        self.refill.resume(at)
 
     def add(self, channels: Iterable[Channel], at: int) -> None:
         """Carry more channels."""
@@ -304,14 +316,19 @@ class Session:
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""
         out: list[MarketEvent] = []
-        _, key = self._purposes.pop(id(fetch), (fetch, None))
+        _, purpose = self._purposes.pop(id(fetch), (fetch, None))
+        if isinstance(purpose, Hole):
+            self.refill.answered(purpose, fetch, answer, at, out)
+            self.statistics.events += len(out)
+            return out
+        key = purpose
         if key is None and fetch.channel is not None and fetch.channel.data_type is DataType.ORDERBOOK:
             key = book_key(fetch.channel)
         events, fault = self.hooks.many("read", session=self, fetch=fetch, answer=answer, at=at)
         if fault is None:
             try:
                 for event in events:
-                    key = self._read_event(event, key, at, out)
+                    key = self.read_event(event, key, at, out)
             except Exception as error:
                 self.hooks.failed("read", error)
         if key is not None:
@@ -319,7 +336,7 @@ class Session:
         self.statistics.events += len(out)
         return out
 
-    def _read_event(self, event: Any, key: BookKey | None, at: int, out: list[MarketEvent]) -> BookKey | None:
+    def read_event(self, event: Any, key: BookKey | None, at: int, out: list[MarketEvent]) -> BookKey | None:
         """Act on one thing a REST answer said; answers the book that still waits for its snapshot."""
         if isinstance(event, BookSnapshot):
             self.desk.fetched(event, at, out)
@@ -329,24 +346,28 @@ class Session:
         elif isinstance(event, Dial):
             self._note_unknown("read answered a Dial for a socket that is open")
         elif isinstance(event, Rejected) and event.id is None and not event.channels:
-            self._refused(event)
+            self.refused(event)
         else:
             self._routes[event.__class__](event, b"", at, out)
         return key
 
     def fetch_failed(self, fetch: Fetch, reason: str, at: int) -> list[MarketEvent]:
         """One of ``fetches`` could not be made. Pass the Fetch as it was taken from there."""
-        _, key = self._purposes.pop(id(fetch), (fetch, None))
-        if key is not None:
-            self.desk.fetch_ended(key, at)
+        out: list[MarketEvent] = []
+        _, purpose = self._purposes.pop(id(fetch), (fetch, None))
+        if isinstance(purpose, Hole):
+            self.refill.failed(purpose, fetch, reason, out)
+            self.statistics.events += len(out)
+        elif purpose is not None:
+            self.desk.fetch_ended(purpose, at)
         if self.state is SessionState.LOGIN:
             self.close(f"the login failed: {tidy(reason)}")
-        return []
+        return out
 
-    def send_fetch(self, fetch: Fetch, key: BookKey | None = None) -> None:
-        """Put a request to the driver; ``key`` names the book whose snapshot it brings."""
+    def send_fetch(self, fetch: Fetch, purpose: BookKey | Hole | None = None) -> None:
+        """Put a request to the driver; ``purpose`` is the book whose snapshot it brings, or the hole it refills."""
         # Keyed by identity, the object kept alive: two equal requests are two requests.
-        self._purposes[id(fetch)] = (fetch, key)
+        self._purposes[id(fetch)] = (fetch, purpose)
         self.fetches.append(fetch)
 
     def closed(self, reason: str, at: int) -> list[MarketEvent]:
@@ -359,8 +380,11 @@ class Session:
         cause = tidy(reason)
         self.timers.clear()
         self.desk.lost(cause)
+        self.refill.lost(at)
         for kind, key in self._mine:
             self.feed.continuity.interrupt(kind, key, cause)
+            if kind is Trade:
+                self.feed.trade_ids.pause(str(key))
         self._mine.clear()
         self.asking.lost(cause)
         self.outbox.clear()
@@ -430,7 +454,7 @@ class Session:
         self.asking.unsubscribed(event, at)
 
     def _on_rejected(self, event: Rejected, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        reason = self._refused(event)
+        reason = self.refused(event)
         if event.kind == "credentials":
             return
         if self.state is SessionState.LOGIN:
@@ -438,7 +462,7 @@ class Session:
         else:
             self.asking.rejected(event, at)
 
-    def _refused(self, event: Rejected) -> str:
+    def refused(self, event: Rejected) -> str:
         """Note a refusal; one of the credentials ends the feed. Answers the reason, fit to be shown."""
         reason = self.statistics.last_rejection = event.reason = tidy(event.reason)
         self.statistics.rejected += 1
@@ -455,6 +479,8 @@ class Session:
         self.desk.break_all(cause, at, out)
         last = self.feed.continuity.last
         for kind, key in self._mine:
+            if kind is Trade and self.feed.trade_ids.consecutive(str(key)):
+                continue  # the ids tell which trades were lost, and whether any were
             before = last[kind].get(key)
             if before is not None and kind is not InstrumentUpdate:
                 params = key[1] if isinstance(key, tuple) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -63,25 +64,23 @@ def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
 
 @hookimpl
 def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
-    """Missed trades, from the newest down to the last one known before the gap."""
+    """Missed trades, from the newest down to the one known before the gap, which shows that nothing is missing."""
     if channel.data_type is not DataType.TRADE or not session.settings.backfill_trades:
         return None
-    after, until = _trade_id(gap.last_id), _trade_id(gap.first_id)
-    if until is None:
+    first, last = _trade_id(gap.first_id), _trade_id(gap.last_id)
+    if first is None or last is None:
         return None
-    if after is not None:
-        until = max(until, after - session.settings.backfill_trades)
-    return _page(session.settings, channel, channel.native, after, until)
+    until = max(first - 1, last - session.settings.backfill_trades)
+    return _page(session.settings, channel, channel.native, last + 1, until)
 
 
 def _trade_id(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
 
 
-def _page(settings: OKXSettings, channel: Channel | None, native: str, after: int | None, until: int) -> Fetch:
-    older = "" if after is None else f"&after={after}"
+def _page(settings: OKXSettings, channel: Channel | None, native: str, after: int, until: int) -> Fetch:
     # The fragment stays here (HTTP never sends one): it tells `read` where to stop.
-    query = f"instId={native}&type=1{older}&limit={TRADES_PER_PAGE}#until={until}"
+    query = f"instId={native}&type=1&after={after}&limit={TRADES_PER_PAGE}#until={until}"
     return _fetch(settings, HISTORY_TRADES, query, channel)
 
 
@@ -174,11 +173,13 @@ def _read_trades(
         else:
             others.append(event)
     found.sort(key=lambda numbered: numbered[0])
-    missed = [trade for id, trade in found if until is None or id > until]
+    known = 0 if until is None else bisect_right(found, until, key=lambda numbered: numbered[0])
+    # One that was known comes along: it shows the core that nothing lies in between.
+    missed = [trade for _, trade in found[max(known - 1, 0) :]]
     if until is not None and found and len(rows) >= TRADES_PER_PAGE:
         oldest, before = found[0][0], _trade_id(query.get("after"))
         # A page that does not lead downwards would be asked for for ever.
-        if oldest > until + 1 and (before is None or oldest < before):
+        if oldest > until and (before is None or oldest < before):
             further = _page(session.settings, fetch.channel, query.get("instId", ""), oldest, until)
             return [*others, *missed, further]
     return [*others, *missed]

@@ -1,0 +1,158 @@
+"""Consecutive trade ids: which streams have them, shown by their own trades, and the holes a jump reveals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define
+
+from tickhive.events import MarketEvent, Trade
+from tickhive.session.continuity import trade_number
+
+PROOF = 16
+"""So many trades in a row, each following on the one before, show that a stream's ids are consecutive."""
+
+_MOST_TRIALS = 4  # a stream whose ids jump in each of these trials, the needed run doubling, has ids of another kind
+_MOST_STALE = 1000  # trades in a row below the highest id: the venue restarted its numbers
+_MOST_STREAMS = 100_000
+_OFF = -1  # no id follows on this one
+
+
+@define(eq=False, slots=True)
+class Mark:
+    """Where one stream of trades stands.
+
+    ``number`` is the id that the next trade follows on while the stream's ids are known to be consecutive and its
+    socket lives, else out of reach; ``highest`` is the highest id delivered, whatever the state. A ``hopeless`` stream
+    showed that its ids are not consecutive, and nothing of it was ever ``refilled``: its ids are read no more.
+    """
+
+    number: int
+    trade: Trade
+    highest: int
+    proven: bool = False
+    paused: bool = False
+    hopeless: bool = False
+    refilled: bool = False
+    run: int = 0
+    trials: int = 0
+    stale: int = 0
+    stale_below: int = 0
+
+
+@define
+class Jump:
+    """Ids ``first`` to ``last`` are missing between two trades."""
+
+    before: Trade
+    after: Trade
+    first: int
+    last: int
+
+
+@define
+class Stray:
+    """A trade of a stream that was refilled, which came after one with a higher id: perhaps it is there already."""
+
+    trade: Trade
+    number: int
+
+
+class TradeIds:
+    """The ids of every trade stream of one collector. A stream whose ids are not consecutive is never accused."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, Mark] = {}
+
+    def check(self, events: Sequence[MarketEvent]) -> list[Jump | Stray]:
+        """Take the trades among delivered events; answers what is odd about them, which is next to never anything."""
+        marks = self._marks
+        odd: list[Jump | Stray] = []
+        for event in events:
+            if type(event) is Trade:
+                mark = marks.get(event.symbol)
+                if mark is not None and mark.hopeless:
+                    mark.trade = event
+                    continue
+                try:
+                    number = int(event.id)
+                except (ValueError, TypeError):
+                    continue
+                if mark is not None and mark.number == number - event.count:
+                    mark.number = number
+                    mark.trade = event
+                elif (found := self._unusual(event, mark)) is not None:
+                    odd.append(found)
+        return odd
+
+    def _unusual(self, trade: Trade, mark: Mark | None) -> Jump | Stray | None:
+        number = trade_number(trade)
+        if number is None:
+            return None
+        if mark is None:
+            if len(self._marks) < _MOST_STREAMS:
+                self._marks[trade.symbol] = Mark(_OFF, trade, number)
+            return None
+        highest = max(mark.highest, mark.number)
+        if number <= highest:
+            mark.stale = mark.stale + 1 if mark.stale_below == highest else 1
+            mark.stale_below = highest
+            if mark.stale > _MOST_STALE:
+                del self._marks[trade.symbol]
+            return Stray(trade, number) if mark.refilled else None
+        before, missing = mark.trade, number - trade.count - highest
+        resumed, mark.paused = mark.paused, False
+        mark.trade, mark.highest = trade, number
+        if mark.proven:
+            mark.number = number
+            if missing > 0 and not resumed:
+                mark.refilled = True
+                return Jump(before, trade, highest + 1, number - trade.count)
+        elif not resumed:
+            self._try(mark, number, missing == 0)
+        return None
+
+    def _try(self, mark: Mark, number: int, follows: bool) -> None:
+        """One step towards the proof, or back to its beginning."""
+        if mark.trials >= _MOST_TRIALS:
+            return
+        if not follows:
+            mark.trials += 1
+            mark.run = 0
+            mark.hopeless = mark.trials >= _MOST_TRIALS and not mark.refilled
+            return
+        mark.run += 1
+        if mark.run >= PROOF << mark.trials:
+            mark.proven, mark.number = True, number
+
+    def consecutive(self, symbol: str) -> bool:
+        """Whether the ids of this stream were shown to be consecutive."""
+        mark = self._marks.get(symbol)
+        return mark is not None and mark.proven
+
+    def highest(self, symbol: str) -> int | None:
+        """The highest id delivered; None before the first."""
+        mark = self._marks.get(symbol)
+        return None if mark is None else _highest(mark)
+
+    def refilling(self, symbol: str) -> None:
+        """Trades of this stream are being fetched: from now on every id counts, lest a trade come twice."""
+        mark = self._marks.get(symbol)
+        if mark is not None:
+            mark.highest = _highest(mark)
+            mark.refilled, mark.hopeless = True, False
+
+    def pause(self, symbol: str) -> None:
+        """The stream's socket is gone: the next id is no jump, whatever was missed is an interruption."""
+        mark = self._marks.get(symbol)
+        if mark is not None:
+            mark.highest, mark.number, mark.paused = _highest(mark), _OFF, True
+
+    def forget(self, symbol: str) -> None:
+        """The stream is not wanted any more, or begins anew with other numbers."""
+        self._marks.pop(symbol, None)
+
+
+def _highest(mark: Mark) -> int:
+    latest = trade_number(mark.trade) if mark.hopeless else None
+    return max(mark.highest, mark.number, latest or 0)

@@ -41,10 +41,45 @@ def structure(
     ``collectors[1].symbols: expected a list, got text``. ``source`` names the file. ``converter`` comes from
     ``make_converter``, for callers that teach it types of their own.
     """
+    made, problems = salvage(cls, data, path, converter=converter)
+    if problems or made is None:
+        raise ConfigurationError(problems, source)
+    return made
+
+
+def salvage(
+    cls: type[T], data: Any, path: str = "", *, converter: Converter | None = None
+) -> tuple[T | None, tuple[str, ...]]:
+    """What can be made of the sound part of ``data``, None where that does not suffice, and all problems of the rest.
+
+    Values are only judged together once each has the right type, so the keys already found at fault are taken away and
+    what is left is tried again. What then seems to be missing because of that is not a fault of its own.
+    """
+    convert = (converter or _shared_converter()).structure
     try:
-        return (converter or _shared_converter()).structure(data, cls)
+        return convert(data, cls), ()
     except Exception as error:
-        raise ConfigurationError(_problems(error, path), source) from None
+        problems = list(_problems(error, path))
+    at_fault: set[str] = set()
+    while isinstance(data, Mapping) and (more := {key for key in data if _is_about(problems, path, key)} - at_fault):
+        at_fault |= more
+        sound = {key: value for key, value in data.items() if key not in at_fault}
+        try:
+            return convert(sound, cls), tuple(problems)
+        except Exception as error:
+            problems += [text for text in _problems(error, path) if not _stems_from(at_fault, sound, path, text)]
+    return None, tuple(problems)
+
+
+def _is_about(problems: Sequence[str], path: str, key: str) -> bool:
+    field = f"{path}.{key}" if path else key
+    return any(problem.startswith((f"{field}:", f"{field}[", f"{field}.")) for problem in problems)
+
+
+def _stems_from(at_fault: set[str], sound: Mapping[str, Any], path: str, problem: str) -> bool:
+    # `symbols` is found empty when it was written `symbls`, or as a `symbol` that was refused.
+    field = re.split(r"[:\[.]", problem.removeprefix(f"{path}." if path else ""), maxsplit=1)[0]
+    return field not in sound and bool(difflib.get_close_matches(field, at_fault, n=1))
 
 
 def make_converter() -> Converter:

@@ -29,7 +29,10 @@ STEP = 20_000_000
 
 
 class AcmeVenue(SimulatedVenue):
-    """Sends one trade per subscribed symbol every 20 ms. ``silent`` forgets to send what it notes as sent."""
+    """Sends one trade per subscribed symbol every 20 ms.
+
+    ``silent`` forgets to send what it notes as sent, ``babbling`` sends a frame beside that says nothing.
+    """
 
     symbols = ("A-B", "C-D")
     subscriptions = ("trade",)
@@ -37,6 +40,7 @@ class AcmeVenue(SimulatedVenue):
     def __init__(self, silent: bool = False) -> None:
         self.log = VenueLog()
         self.silent = silent
+        self.babbling = False
         self._subscribed: dict[int, list[str]] = {}
         self._out: list[Send | Hangup] = []
         self._next = 0
@@ -59,6 +63,8 @@ class AcmeVenue(SimulatedVenue):
         if at >= self._next:
             self._next = at + STEP
             for connection, symbols in self._subscribed.items():
+                if self.babbling:
+                    self._out.append(Send(connection, "{}"))
                 for symbol in symbols:
                     self._ids += 1
                     self.log.count(symbol, DataType.TRADE)

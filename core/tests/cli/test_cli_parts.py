@@ -12,9 +12,10 @@ from rich.console import Console
 
 from tickhive.channels import DataType
 from tickhive.cli.durations import parse_duration
+from tickhive.cli.faults import faults_line
 from tickhive.cli.run_command import unreachable_reason
 from tickhive.cli.tally import Tally
-from tickhive.cli.view import collection_table, plain_line
+from tickhive.cli.view import collection_table, live_view, plain_line
 from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Ticker, Trade
 
 
@@ -102,6 +103,38 @@ def test_a_table_of_hundreds_shows_the_busiest() -> None:
     lines = rendered(tally, most_rows=3).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["S297-B", "S298-B", "S299-B", "and"]
     assert "and 297 more" in lines[-1]
+
+
+class Counting:
+    """A collector that has counted."""
+
+    def __init__(self, **statistics: int) -> None:
+        self.statistics = statistics
+
+    def get_status(self) -> dict[str, object]:
+        return {"statistics": self.statistics} if self.statistics else {}
+
+
+@pytest.mark.parametrize(
+    ("collectors", "line"),
+    [
+        ([], ""),
+        ([Counting(), Counting(malformed=0, frames=7)], ""),
+        ([Counting(malformed=1), Counting(checksums_failed=1200)], "1 malformed frame, 1,200 failed checksums"),
+        ([Counting(unknown=2, rejected=1), Counting(unknown=1)], "3 unknown frames, 1 rejected request"),
+    ],
+)
+def test_what_could_not_be_used(collectors: list[Counting], line: str) -> None:
+    assert faults_line(collectors) == line
+
+
+def test_every_view_shows_what_could_not_be_used() -> None:
+    tally = Tally()
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(live_view(tally, "acme", "3 malformed frames", 5), live_view(tally, "acme", "", 5))
+    assert console.export_text().count("malformed") == 1
+    assert plain_line(tally, "3 malformed frames").endswith("; 3 malformed frames")
+    assert plain_line(tally).endswith("(nothing yet)")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,10 @@ def test_every_command_explains_itself(tickhive: Call, name: str) -> None:
         ("run", "--config", "x.toml", "--data-dir", "y"),
         ("replay",),
         ("replay", "x", "--speed", "0"),
+        ("replay", "x", "--speed", "nan"),
+        ("replay", "x", "--speed", "inf"),
+        ("replay", "x", "--speed", "fast"),
+        ("run", "acme", "A-B", "--for", "0"),
     ],
 )
 def test_a_command_that_is_not_understood(tickhive: Call, arguments: tuple[str, ...]) -> None:
@@ -160,8 +164,94 @@ def test_check_asks_the_packages(tickhive: Call, acme: object, tmp_path: Path, t
     assert says in said.out
 
 
+MIXED = """
+[service]
+data_dir = 5
+colour = "red"
+[exchanges.acme]
+urll = "ws://x"
+url = "http://x"
+[[collectors]]
+exchange = "acme"
+symbols = ["A-B"]
+data_types = ["trde", "ticker", "trade", "orderbook:7"]
+[[collectors]]
+exchange = "nowhere"
+symbls = ["A-B"]
+data_types = ["trades"]
+[[sinks]]
+type = "viod"
+"""
+
+
+def test_check_finds_in_one_go_what_file_and_packages_hold(tickhive: Call, acme: object, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.toml"
+    path.write_text(MIXED)
+    path.chmod(0o666)
+    said = tickhive("check", "--config", "mixed.toml", "--json")
+    problems = json.loads(said.out)["problems"]
+    expected = [
+        "service.data_dir: expected a path",
+        "service.colour: unknown key",
+        "exchanges.acme.urll: unknown key; did you mean 'url'?",
+        "exchanges.acme.url: expected an address",
+        "collectors[0].data_types[0]: unknown data type 'trde'",
+        "collectors[0].data_types[1]: acme has no ticker",
+        "collectors[0].data_types[3]: acme has no orderbook:7",
+        "collectors[1].exchange: Exchange not supported: 'nowhere'",
+        "collectors[1].symbls: unknown key",
+        "collectors[1].data_types[0]: unknown data type 'trades'",
+        "sinks[0].type: no sink of type 'viod'",
+        *(["can be changed by every user"] if os.name != "nt" else []),
+    ]
+    for beginning in expected:
+        assert any(problem.startswith(beginning) for problem in problems), (beginning, problems)
+    assert (said.code, len(problems)) == (1, len(expected)), problems
+    path.chmod(0o600)
+    ran = tickhive("run", "--config", "mixed.toml")
+    assert ran.code == 1
+    for beginning in expected[:11]:
+        assert beginning in ran.err
+
+
+def test_check_says_which_table_a_setting_is_from(tickhive: Call, acme: object, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        '[exchanges.acme]\nurl = "http://x"\n[[collectors]]\nexchange = "acme"\nsymbol = "A-B"\n'
+        'data_types = ["trade"]\nsettings = { rest_url = "ws://x" }\n'
+    )
+    path.chmod(0o600)
+    problems = json.loads(tickhive("check", "--config", path, "--json").out)["problems"]
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        "exchanges.acme.url",
+        "collectors[0].settings.rest_url",
+    ]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="who may read everything is refused nothing"
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_may_not_be_read(tickhive: Call, tmp_path: Path, command: str) -> None:
+    (tmp_path / "mine.toml").touch(0o000)
+    said = tickhive(command, "--config", "mine.toml")
+    assert said.code == 1
+    assert "cannot be read by this user" in said.out + said.err
+
+
+def test_exchange_and_symbol_in_the_wrong_order(tickhive: Call, acme: object) -> None:
+    said = tickhive("run", "A-B", "C-D", "acme")
+    assert said.code == 2
+    assert "'acme' is one. The exchange comes first: tickhive run acme A-B C-D" in said.err
+    said = tickhive("run", "A-B", "C-D")
+    assert said.code == 1
+    assert "pip install" not in said.err
+
+
 def test_a_file_that_is_not_there(tickhive: Call) -> None:
-    assert "does not exist; `tickhive init` writes one" in tickhive("check", "--config", "no.toml").out
+    checked = tickhive("check", "--config", "no.toml")
+    assert checked.code == 1
+    assert "does not exist; `tickhive init` writes one" in checked.out
     said = tickhive("run", "--config", "no.toml")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("Error: no.toml: does not exist")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,19 @@ def test_run_tells_how_it_goes(tickhive: Call, served: str, write_config: Callab
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Collected ")
     assert "trade " in said.out
+
+
+def test_run_tells_of_frames_it_could_not_use(
+    tickhive: Call, acme: Any, served: str, write_config: Callable[..., Path]
+) -> None:
+    config = write_config(served)
+    assert "malformed" not in tickhive("--log-level", "error", "run", "--config", config, "--for", "0.3s").out
+    acme.babbling = True
+    said = tickhive("--log-level", "error", "run", "--config", config, "--for", "0.5s")
+    assert said.code == 0
+    assert re.search(r"; \d+ malformed frames?\n$", said.out)
+    said = tickhive("--log-level", "error", "run", "--config", config, "--for", "0.5s", "--json")
+    assert re.fullmatch(r"Received \d+ malformed frames?\n", said.err)
 
 
 def test_run_logs_json_when_asked(tickhive: Call, served: str, write_config: Callable[..., Path]) -> None:

@@ -166,18 +166,36 @@ def test_a_data_type_the_venue_does_not_have() -> None:
         ExchangeFactory.create_collector(config(data_types=["trade", "ticker"]))
 
 
-def test_a_venue_with_instruments_is_asked_at_the_start(registry: PluginRegistry) -> None:
+def test_a_venue_with_instruments_is_asked_too_with_symbols_for_native_names(registry: PluginRegistry) -> None:
+    asked: list[tuple[str, str]] = []
+
     class Globex(Acme):
         @hookimpl
         def instruments(self) -> Any:
             return [Fetch("http://127.0.0.1:1/instruments")]
 
         @hookimpl
-        def connect(self, channels: Any) -> Any:
-            raise AssertionError("needs the venue's own names")
+        def connect(self, channels: Sequence[Channel]) -> Sequence[Dial | Fetch]:
+            asked.extend((channel.symbol, channel.native) for channel in channels)
+            return Acme.connect(self, channels)
 
     registry.register("globex", Globex())
-    assert ExchangeFactory.create_collector(config("globex", data_types=["ticker"]))
+    assert ExchangeFactory.create_collector(config("globex"))
+    assert asked == [("A-B", "A-B")]
+    with pytest.raises(ConfigurationError, match="globex: ticker A-B: acme has only trades"):
+        ExchangeFactory.create_collector(config("globex", data_types=["ticker"]))
+
+
+def test_every_data_type_the_venue_does_not_have_is_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ExchangeFactory.create_collector(config(data_types=["quote", "trade", "ticker"]))
+    assert [problem.split()[1] for problem in caught.value.problems] == ["quote", "ticker"]
+
+
+def test_what_is_no_name_of_an_exchange_has_no_package() -> None:
+    with pytest.raises(UnknownExchangeError, match="is this a symbol") as caught:
+        ExchangeFactory.create_collector(config("BTC-USDT"))
+    assert "pip install" not in str(caught.value)
 
 
 def test_a_failing_connect_hook_is_the_plugins_fault(registry: PluginRegistry) -> None:

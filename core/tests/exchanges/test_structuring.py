@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tickhive.channels import DataType
 from tickhive.errors import ConfigurationError
-from tickhive.structuring import make_converter, structure
+from tickhive.structuring import make_converter, salvage, structure
 
 
 @define(kw_only=True)
@@ -179,3 +179,20 @@ def _structured(data: Any) -> tuple[Everything | None, Sequence[str]]:
         return structure(Everything, data, "top"), ()
     except ConfigurationError as error:
         return None, error.problems
+
+
+@define(kw_only=True)
+class Address:
+    url: str = field(default="ws://x")
+    port: int = 1
+
+    def __attrs_post_init__(self) -> None:
+        if not self.url.startswith("ws"):
+            raise ValueError("url: expected an address")
+
+
+def test_values_are_judged_though_keys_are_unknown() -> None:
+    made, problems = salvage(Address, {"urll": "ws://y", "url": "http", "port": 5}, "venue")
+    assert problems == ("venue.urll: unknown key; did you mean 'url'?", "venue.url: expected an address")
+    assert made == Address(port=5)
+    assert salvage(Address, 5) == (None, ("expected a table, got a whole number",))

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tickhive.cli.logs import configure_logging
 from tickhive.errors import ConfigurationError
-from tickhive.service.config import ServiceConfig
-from tickhive.service.factory import CollectorFactory
-from tickhive.service.storage import build_sinks
+from tickhive.exchanges.judging import judge_collector
+from tickhive.plugin.registry import default_registry
+from tickhive.redaction import _sanitize_error
+from tickhive.service.config import ServiceConfig, read_tables
+from tickhive.sinks import create_sink
 
 
 @click.command("check")
-@click.option("--config", type=click.Path(path_type=Path), default=Path("tickhive.toml"), show_default=True)
+@click.option(
+    "--config", type=click.Path(path_type=Path, readable=False), default=Path("tickhive.toml"), show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(config: Path, as_json: bool) -> None:
     """Check a configuration, its file's permissions and the packages it needs. Exit code 1 when anything is wrong.
@@ -41,21 +47,60 @@ def command(config: Path, as_json: bool) -> None:
 
 
 def check(path: Path) -> tuple[list[str], list[str]]:
-    """All problems of a configuration, and in words what it collects."""
+    """All problems of a configuration, and in words what it collects; nothing of the latter when there are any."""
     try:
-        config = ServiceConfig.load(path)
+        tables, refusal = read_tables(path)
     except ConfigurationError as error:
         return list(error.problems), []
-    problems: list[str] = []
-    _, refused = CollectorFactory(config).create_all()
-    problems += [f"{each.name}: {each.reason}" for each in refused]
+    problems = list(refusal.problems) if refusal is not None else []
+    config = None
     try:
-        build_sinks(config)
+        config = ServiceConfig.from_tables(tables)
     except ConfigurationError as error:
         problems += error.problems
-    summary = [
+    problems += _ask_packages(tables)
+    # A table may be refused for the same reason on both ways.
+    return list(dict.fromkeys(problems)), _summary(config) if config is not None and not problems else []
+
+
+def _ask_packages(tables: Mapping[str, Any]) -> list[str]:
+    """What exchanges and stores find wrong with every table that is one, whatever else is wrong with the file."""
+    plugins = _table(tables.get("plugins"))
+    default_registry().block(*(name for name in _list(plugins.get("block")) if isinstance(name, str)))
+    exchanges = _table(tables.get("exchanges"))
+    problems: list[str] = []
+    for index, table in enumerate(_list(tables.get("collectors"))):
+        problems += judge_collector(table, f"collectors[{index}]", exchanges)
+    for index, table in enumerate(_list(tables.get("sinks"))):
+        problems += _ask_store(_table(table), f"sinks[{index}]")
+    return problems
+
+
+def _ask_store(table: Mapping[str, Any], path: str) -> list[str]:
+    kind = table.get("type")
+    if not isinstance(kind, str) or not kind:
+        return []
+    try:
+        create_sink(kind, {key: value for key, value in table.items() if key not in ("type", "name")}, path=path)
+    except ConfigurationError as error:
+        return [text if text.startswith(path) else f"{path}.type: {text}" for text in error.problems]
+    except Exception as error:
+        return [f"{path}: {kind} cannot be made: {_sanitize_error(error)}"]
+    return []
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _summary(config: ServiceConfig) -> list[str]:
+    collects = [
         f"{each.exchange}: {', '.join(each.symbols[:5])}{', ...' if len(each.symbols) > 5 else ''} "
         f"({', '.join(map(str, each.subscriptions))})"
         for each in config.collectors
     ]
-    return problems, summary + [f"into {sink.type} ({sink.name})" for sink in config.sinks]
+    return collects + [f"into {sink.type} ({sink.name})" for sink in config.sinks]

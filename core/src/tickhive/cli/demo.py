@@ -17,6 +17,7 @@ from attrs import define
 
 from tickhive.channels import DataType
 from tickhive.cli.collecting import collection_tables, watched_service
+from tickhive.cli.faults import faults_line
 from tickhive.cli.tally import Tally
 from tickhive.cli.view import shown
 from tickhive.errors import ConfigurationError, PluginError
@@ -166,7 +167,11 @@ class Demo:
         """Collect, then let the market stand still until everything it said has arrived; answer the seconds."""
         service = self._service = watched_service(config, self._tally.take)
         headline = f"{self._exchange}, simulated: {len(self._venue.symbols)} symbols over real sockets"
-        view = nullcontext() if self._quiet else shown(self._tally, lambda: headline, every_seconds=2.0)
+        view = (
+            nullcontext()
+            if self._quiet
+            else shown(self._tally, lambda: headline, faults=lambda: faults_line(service.collectors), every_seconds=2.0)
+        )
         async with view:
             await service.start()
             began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import click
@@ -26,6 +27,17 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"expected a duration above zero, got {text!r}")
     return seconds
+
+
+def factor(text: str) -> float:
+    """The click type of an option that takes a number of times: finite and above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise click.BadParameter(f"expected a number above zero, such as 2 or 0.5, got {text!r}")
+    return number
 
 
 def duration(text: str) -> float:

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import click
 
+from tickhive.cli.durations import factor
 from tickhive.recording import Replay, ReplayResult
 
 
 @click.command("replay")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="FILE...")
 @click.option("--exchange", help="Whose recording it is, where its hosts do not say.")
-@click.option(
-    "--speed", type=click.FloatRange(min=0, min_open=True), help="Times real time; as fast as possible otherwise."
-)
+@click.option("--speed", type=factor, help="Times real time; as fast as possible otherwise.")
 @click.option("--no-checksums", is_flag=True, help="Do not verify the checksums of books.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(

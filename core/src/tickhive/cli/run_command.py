@@ -14,11 +14,14 @@ import msgspec
 
 from tickhive.cli.collecting import collection_tables, watched_service
 from tickhive.cli.durations import duration
+from tickhive.cli.faults import faults_line
 from tickhive.cli.logs import configure_logging
 from tickhive.cli.loops import run_on
 from tickhive.cli.pipes import close_stdout
 from tickhive.cli.tally import Tally
+from tickhive.errors import ConfigurationError
 from tickhive.events import MarketEvent
+from tickhive.exchanges.factory import ExchangeFactory
 from tickhive.service.config import ServiceConfig
 from tickhive.service.service import DataCollectionService
 
@@ -32,7 +35,7 @@ UNREACHABLE_SECONDS = 1.0
 @click.option(
     "--types", default=DEFAULT_TYPES, show_default=True, help="Data types, separated by commas: candle:1m, ..."
 )
-@click.option("--config", type=click.Path(path_type=Path), help="Collect what this file says instead.")
+@click.option("--config", type=click.Path(path_type=Path, readable=False), help="Collect what this file says instead.")
 @click.option("--for", "for_seconds", type=duration, help="Stop by itself after, say, 30s, 5m or 1h.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Store what is collected below this directory.")
 @click.option("--sink", help="The type of store for --data-dir; the only installed one otherwise.")
@@ -60,11 +63,12 @@ def command(
     if config is not None:
         if data_dir or sink:
             raise click.UsageError("--data-dir and --sink belong to the configuration file; set them there.")
-        settings = ServiceConfig.load(config)
+        settings = _load(config)
     else:
         assert exchange is not None
         if not symbols:
             raise click.UsageError(f"Name at least one symbol: tickhive run {exchange} BTC-USDT")
+        _refuse_swapped(exchange, symbols)
         chosen = _sink_for(data_dir, sink)
         wanted = [each.strip() for each in types.split(",") if each.strip()]
         settings = ServiceConfig.from_tables(
@@ -74,6 +78,28 @@ def command(
     level = ctx.obj["log_level"] or ("warning" if live and config is None else settings.service.log_level)
     configure_logging(level, as_json=ctx.obj["log_json"] or settings.service.log_format == "json")
     return run_on(settings.service.event_loop, collect(settings, for_seconds=for_seconds, as_json=as_json))
+
+
+def _load(path: Path) -> ServiceConfig:
+    """The file; when it is refused, with what the packages find wrong in it too."""
+    try:
+        return ServiceConfig.load(path)
+    except ConfigurationError as error:
+        from tickhive.cli.check_command import check
+
+        problems, _ = check(path)
+        raise ConfigurationError(problems or error.problems, str(path)) from None
+
+
+def _refuse_swapped(exchange: str, symbols: Sequence[str]) -> None:
+    installed = ExchangeFactory.get_supported_exchanges()
+    meant = next((symbol for symbol in symbols if symbol in installed), None)
+    if exchange not in installed and meant is not None:
+        rest = " ".join([exchange, *(symbol for symbol in symbols if symbol != meant)])
+        raise click.UsageError(
+            f"{exchange!r} is no installed exchange, {meant!r} is one. The exchange comes first: "
+            f"tickhive run {meant} {rest}"
+        )
 
 
 def _sink_for(data_dir: str | None, sink: str | None) -> str | None:
@@ -103,7 +129,7 @@ async def collect(settings: ServiceConfig, *, for_seconds: float | None, as_json
     else:
         from tickhive.cli.view import health_line, shown
 
-        view = shown(tally, lambda: health_line(service.collectors))
+        view = shown(tally, lambda: health_line(service.collectors), faults=lambda: faults_line(service.collectors))
     guide = asyncio.ensure_future(explain_unreachable(service, tally))
     try:
         async with view:
@@ -113,7 +139,9 @@ async def collect(settings: ServiceConfig, *, for_seconds: float | None, as_json
     if not as_json:
         from tickhive.cli.view import plain_line
 
-        click.echo(f"Collected {plain_line(tally)}")
+        click.echo(f"Collected {plain_line(tally, faults_line(service.collectors))}")
+    elif faults := faults_line(service.collectors):
+        click.echo(f"Received {faults}", err=True)
     if for_seconds is not None and tally.total == 0 and code == 0:
         click.echo(_nothing(service), err=True)
         return 1

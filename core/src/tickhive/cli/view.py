@@ -21,6 +21,7 @@ REDRAW_SECONDS = 0.25
 MOST_ROWS = 25
 
 Headline = Callable[[], str]
+Faults = Callable[[], str]
 
 
 def collection_table(tally: Tally, most_rows: int = MOST_ROWS) -> Table:
@@ -46,20 +47,27 @@ def collection_table(tally: Tally, most_rows: int = MOST_ROWS) -> Table:
     return table
 
 
-def plain_line(tally: Tally) -> str:
-    """The same in one line."""
+def plain_line(tally: Tally, faults: str = "") -> str:
+    """The same in one line, with the faults at its end where there are any."""
     counts = ", ".join(f"{name.value} {count:,}" for name, count in sorted(tally.by_type().items()))
-    return f"{tally.total:,} events, {tally.rate():,.0f}/s, {tally.gaps:,} gaps ({counts or 'nothing yet'})"
+    return f"{tally.total:,} events, {tally.rate():,.0f}/s, {tally.gaps:,} gaps ({counts or 'nothing yet'})" + (
+        f"; {faults}" if faults else ""
+    )
 
 
 @asynccontextmanager
-async def shown(tally: Tally, headline: Headline, *, every_seconds: float = 10.0) -> AsyncIterator[None]:
-    """Show the tally on stdout for the length of the block: live on a terminal, else a line every so often."""
+async def shown(
+    tally: Tally, headline: Headline, *, faults: Faults = str, every_seconds: float = 10.0
+) -> AsyncIterator[None]:
+    """Show the tally on stdout for the length of the block: live on a terminal, else a line every so often.
+
+    ``faults`` answers what to say about frames that could not be used, empty for nothing.
+    """
     console = Console(file=sys.stdout)
     if console.is_terminal:
-        task = asyncio.ensure_future(_redraw(console, tally, headline))
+        task = asyncio.ensure_future(_redraw(console, tally, headline, faults))
     else:
-        task = asyncio.ensure_future(_print_lines(tally, headline, every_seconds))
+        task = asyncio.ensure_future(_print_lines(tally, headline, faults, every_seconds))
     try:
         yield
     finally:
@@ -67,10 +75,16 @@ async def shown(tally: Tally, headline: Headline, *, every_seconds: float = 10.0
         await asyncio.wait({task})
 
 
-async def _redraw(console: Console, tally: Tally, headline: Headline) -> None:
+def live_view(tally: Tally, headline: str, faults: str, most_rows: int) -> Group:
+    """What a terminal shows: the headline, the rate, faults where there are any, and the table."""
+    rate = Text(f"{tally.total:,} events, {tally.rate():,.0f}/s", style="dim")
+    warning = [Text(faults, style="yellow")] if faults else []
+    return Group(Text(headline, style="bold"), rate, *warning, collection_table(tally, most_rows))
+
+
+async def _redraw(console: Console, tally: Tally, headline: Headline, faults: Faults) -> None:
     def draw() -> Group:
-        rate = Text(f"{tally.total:,} events, {tally.rate():,.0f}/s", style="dim")
-        return Group(Text(headline(), style="bold"), rate, collection_table(tally, max(3, console.height - 6)))
+        return live_view(tally, headline(), faults(), max(3, console.height - 7))
 
     with Live(draw(), console=console, auto_refresh=False, transient=False) as live:
         try:
@@ -81,10 +95,10 @@ async def _redraw(console: Console, tally: Tally, headline: Headline) -> None:
             live.update(draw(), refresh=True)
 
 
-async def _print_lines(tally: Tally, headline: Headline, every_seconds: float) -> None:
+async def _print_lines(tally: Tally, headline: Headline, faults: Faults, every_seconds: float) -> None:
     while True:
         await asyncio.sleep(every_seconds)
-        print(f"{headline()}: {plain_line(tally)}", flush=True)
+        print(f"{headline()}: {plain_line(tally, faults())}", flush=True)
 
 
 def health_line(collectors: Sequence[Any]) -> str:

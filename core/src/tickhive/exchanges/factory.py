@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tickhive.channels import Channel
 from tickhive.errors import ConfigurationError, TickhiveError, UnknownExchangeError
+from tickhive.exchanges.asking import refused_subscriptions
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin.registry import PluginRegistry, check_exchange_name, default_registry, unknown_exchange
 from tickhive.plugin.stack import ExchangeStack
@@ -37,8 +37,7 @@ class ExchangeFactory:
         PluginError (the exchange's package is at fault) or ConfigurationError (a setting of the exchange, by its path;
         or a data type it does not have).
 
-        A plugin is asked here about symbols and data types when it lists no instruments. When it does, its questions
-        need the venue's own names, so they wait for ``start``.
+        Whether a venue that lists its instruments trades a symbol is found out at ``start``.
         """
         return cls._plan(config)()
 
@@ -95,6 +94,19 @@ class ExchangeFactory:
         cls._plugins().unregister(exchange)
 
     @classmethod
+    def load(cls, exchange: str) -> ExchangeStack:
+        """The plugin of an exchange; UnknownExchangeError or PluginError when there is none that can be used."""
+        try:
+            return cls._plugins().load(exchange)
+        except UnknownExchangeError as error:
+            raise unknown_exchange(exchange, [*error.installed, *cls._classes]) from None
+
+    @classmethod
+    def is_own_class(cls, exchange: str) -> bool:
+        """Whether a collector class of the application answers to this name; it has no plugin to ask."""
+        return exchange in cls._classes
+
+    @classmethod
     def _plugins(cls) -> PluginRegistry:
         return cls.registry if cls.registry is not None else default_registry()
 
@@ -106,12 +118,11 @@ class ExchangeFactory:
         own = cls._classes.get(config.exchange)
         if own is not None:
             return lambda: own(config)
-        try:
-            stack = cls._plugins().load(config.exchange)
-        except UnknownExchangeError as error:
-            raise unknown_exchange(config.exchange, [*error.installed, *cls._classes]) from None
+        stack = cls.load(config.exchange)
         settings = structure_settings(stack, config)
-        _ask_about_channels(stack, config, settings)
+        refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings)
+        if refused:
+            raise ConfigurationError(f"{config.exchange}: {reason}" for reason in dict.fromkeys(refused.values()))
         make = _collector_type(stack)
         return lambda: make(stack, config, settings)
 
@@ -124,27 +135,6 @@ def structure_settings(stack: ExchangeStack, config: ExchangeCollectorConfig) ->
     from tickhive.structuring import structure
 
     return structure(stack.settings_type, config.settings, f"exchanges.{config.exchange}")
-
-
-def _ask_about_channels(stack: ExchangeStack, config: ExchangeCollectorConfig, settings: Any) -> None:
-    """Let the plugin refuse data types now, where it takes symbols as they are."""
-    if stack.offers("instruments"):
-        return
-    channels = tuple(
-        Channel(symbol, symbol, wanted.data_type, wanted.params)
-        for symbol in config.symbols
-        for wanted in config.subscriptions
-    )
-    try:
-        streamed = [channel for channel in channels if stack.call.poll(channel=channel, settings=settings) is None]
-        if streamed:
-            stack.call.connect(channels=streamed, settings=settings, credentials=None, dials=())
-    except ValueError as error:
-        raise ConfigurationError(f"{config.exchange}: {error}") from error
-    except Exception as error:
-        raise stack.refuse(
-            f"its connect hook failed: {type(error).__name__}: {error}", "Report this to its authors"
-        ) from error
 
 
 def _collector_type(stack: ExchangeStack) -> Callable[..., BaseDataCollector]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from attrs import Attribute, Factory, define, field, validators
 
-from tickhive.errors import ConfigurationError
+from tickhive.errors import ConfigurationError, PermissionsError
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.manager.restart_budget import RestartPolicy
 from tickhive.redaction import add_secret
@@ -106,13 +106,9 @@ class ServiceConfig:
     def _load_config(cls, config_path: str | Path) -> ServiceConfig:
         """Read, then judge the file's permissions, then its content."""
         path = Path(config_path)
-        tables = read_toml(path)
-        secrets = secrets_of(tables)
-        check_permissions(path, holds_credentials=bool(secrets))
-        for secret in secrets:
-            # Shorter ones cannot be told from ordinary text.
-            if len(secret) >= 4:
-                add_secret(secret)
+        tables, refusal = read_tables(path)
+        if refusal is not None:
+            raise refusal
         return cls.from_tables(tables, path)
 
     @classmethod
@@ -122,14 +118,14 @@ class ServiceConfig:
         problems += [f"{key}: {unknown_key(key, _SECTIONS)}" for key in tables if key not in _SECTIONS]
 
         def section(name: str, kind: type[T]) -> T | None:
-            return _attempt(problems, lambda: _structure(kind, tables.get(name, {}), name))
+            return _attempt(problems, lambda: structure(kind, tables.get(name, {}), name))
 
         service = section("service", ServiceSection)
         plugins = section("plugins", PluginsSection)
         spool = section("spool", SpoolSection)
         restarts = section("restarts", RestartPolicy)
         collectors = [
-            _attempt(problems, lambda: _structure(ExchangeCollectorConfig, table, f"collectors[{index}]"))  # noqa: B023
+            _attempt(problems, lambda: structure(ExchangeCollectorConfig, table, f"collectors[{index}]"))  # noqa: B023
             for index, table in enumerate(_tables(tables, "collectors", problems))
         ]
         sinks = [_sink(index, table, problems) for index, table in enumerate(_tables(tables, "sinks", problems))]
@@ -177,36 +173,26 @@ class ServiceConfig:
         check_permissions(path, holds_credentials=bool(secrets_of(read_toml(path))))
 
 
-_SECTIONS = ("service", "exchanges", "collectors", "sinks", "plugins", "spool", "restarts")
+def read_tables(path: Path) -> tuple[dict[str, Any], PermissionsError | None]:
+    """The plain tables of a configuration file, and what is wrong with its permissions.
 
-
-def _structure(kind: type[T], table: Any, path: str) -> T:
-    """Make a ``kind`` of a table, or refuse with every fault in it.
-
-    Values are only judged once all of them have the right type, so the keys already found at fault are taken away and
-    the rest is tried again. What then seems to be missing because of that is not a fault of its own.
+    Credentials in it are never shown again by anything that tickhive logs. ConfigurationError when there are no tables
+    to be had: no such file, no right to read it, no TOML.
     """
+    tables = read_toml(path)
+    secrets = secrets_of(tables)
+    for secret in secrets:
+        # Shorter ones cannot be told from ordinary text.
+        if len(secret) >= 4:
+            add_secret(secret)
     try:
-        return structure(kind, table, path)
-    except ConfigurationError as error:
-        problems = list(error.problems)
-    at_fault: set[str] = set()
-    while isinstance(table, Mapping) and (more := {key for key in table if _is_about(problems, path, key)} - at_fault):
-        at_fault |= more
-        try:
-            structure(kind, {key: value for key, value in table.items() if key not in at_fault}, path)
-        except ConfigurationError as error:
-            problems += [text for text in error.problems if not _stems_from(at_fault, text.removeprefix(f"{path}."))]
-    raise ConfigurationError(problems)
+        check_permissions(path, holds_credentials=bool(secrets))
+    except PermissionsError as error:
+        return tables, error
+    return tables, None
 
 
-def _is_about(problems: Sequence[str], path: str, key: str) -> bool:
-    return any(problem.startswith((f"{path}.{key}:", f"{path}.{key}[", f"{path}.{key}.")) for problem in problems)
-
-
-def _stems_from(at_fault: set[str], problem: str) -> bool:
-    # `symbols` is found empty when it was written `symbls`, or as a `symbol` that was refused.
-    return bool(difflib.get_close_matches(problem.partition(":")[0].partition("[")[0], at_fault, n=1))
+_SECTIONS = ("service", "exchanges", "collectors", "sinks", "plugins", "spool", "restarts")
 
 
 def _attempt(problems: list[str], make: Callable[[], T]) -> T | None:

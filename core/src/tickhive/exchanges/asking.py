@@ -1,0 +1,46 @@
+"""Asks a plugin which data types its venue does not have, before anything is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tickhive.channels import Channel, Subscription
+from tickhive.plugin.stack import ExchangeStack
+
+
+def refused_subscriptions(
+    stack: ExchangeStack, symbols: Sequence[str], subscriptions: Sequence[Subscription], settings: Any
+) -> dict[Subscription, str]:
+    """Which of the subscriptions the plugin's ``connect`` refuses for these symbols, each with the plugin's words.
+
+    The symbols stand for native names too: what the venue calls them is not known yet. PluginError when a hook fails.
+    """
+    if not symbols or _refusal(stack, symbols, subscriptions, settings) is None:
+        return {}
+    # One refusal hides those behind it, so each is asked about alone.
+    refusals = {wanted: _refusal(stack, symbols, (wanted,), settings) for wanted in subscriptions}
+    found = {wanted: refusal for wanted, refusal in refusals.items() if refusal is not None}
+    if found:
+        return found
+    together = _refusal(stack, symbols, subscriptions, settings)
+    return dict.fromkeys(subscriptions, together) if together is not None else {}
+
+
+def _refusal(
+    stack: ExchangeStack, symbols: Sequence[str], subscriptions: Sequence[Subscription], settings: Any
+) -> str | None:
+    channels = [Channel(symbol, symbol, each.data_type, each.params) for symbol in symbols for each in subscriptions]
+    hook = "poll"
+    try:
+        streamed = [channel for channel in channels if stack.call.poll(channel=channel, settings=settings) is None]
+        hook = "connect"
+        if streamed:
+            stack.call.connect(channels=streamed, settings=settings, credentials=None, dials=())
+    except ValueError as error:
+        return str(error) or "the plugin refuses it without a reason"
+    except Exception as error:
+        raise stack.refuse(
+            f"its {hook} hook failed: {type(error).__name__}: {error}", "Report this to its authors"
+        ) from error
+    return None

@@ -182,3 +182,19 @@ def test_the_budget_forgets_what_is_older_than_its_window_and_its_waits_are_capp
     for _ in range(2000):
         many.spend(0.0)
     assert many.wait_seconds(0.0) == 60.0
+
+
+async def test_a_restart_that_hangs_delays_neither_the_checks_nor_the_restarts_of_others(manager, probe, clock, policy):
+    stuck, other, third = probe("stuck", restart="hang"), probe("other"), probe("third")
+    await manager.start_all()
+    stuck.sick = ["silent"]
+    await clock.advance(policy.patience_seconds + policy.check_seconds + 1)
+    assert entry(manager, "stuck")["state"] == "restarting"
+    other.sick, other.cures = ["silent"], True
+    await clock.advance(policy.patience_seconds + 2 * policy.check_seconds + 1)
+    assert entry(manager, "stuck")["state"] == "restarting", "within its deadline"
+    assert other.calls == ["start", "restart"]
+    assert entry(manager, "other")["healthy"]
+    assert third.calls == ["start"]
+    assert await manager.stop_all() == {"stuck": True, "other": True, "third": True}
+    assert stuck.calls == ["start", "restart", "stop"]

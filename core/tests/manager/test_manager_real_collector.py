@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from tickhive.channels import Channel
 from tickhive.collector.base import BaseDataCollector
@@ -33,6 +36,23 @@ class LocalCollector(BaseDataCollector):
 
     def _process_message(self, message: Any, at: int) -> list[MarketEvent]:
         return [Trade("acme", "BTC-USDT", at, at, "1", "buy", message, message)]
+
+
+class LateStop(LocalCollector):
+    """Leaves the venue late; who stops it again waits for the stop that is under way, as whoever cancelled it left."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(clock)
+        self.may_leave = asyncio.Event()
+        self.leaving: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        if self.leaving is None:
+            self.leaving = asyncio.ensure_future(super().stop())
+        await asyncio.shield(self.leaving)
+
+    async def _actual_disconnect(self) -> None:
+        await self.may_leave.wait()
 
 
 async def test_it_runs_counts_and_stops(manager, clock):
@@ -82,3 +102,29 @@ async def test_an_outage_longer_than_the_budget_heals_without_an_operator(manage
     status = manager._stats._update_stats()
     assert (status["status"], status["failed_collectors"]) == ("healthy", [])
     assert not status["collectors"]["local"]["needs_operator"]
+
+
+@pytest.mark.parametrize("wish", ["restart", "enable"])
+async def test_one_whose_stop_timed_out_is_failed_and_comes_back_by_an_operators_wish(manager, clock, policy, wish):
+    collector = LateStop(clock)
+    manager.add_collector(collector)
+    await manager.start_all()
+    stopping = asyncio.ensure_future(manager.disable_collector("local"))
+    await clock.advance(policy.deadline_seconds + 1)
+    assert await stopping is False
+    shown = manager._stats._update_stats()["collectors"]["local"]
+    assert shown["state"] == "failed"
+    assert "stop failed: TimeoutError" in shown["error"]
+    assert collector.status == "stopping"
+    if wish == "restart":
+        manager._lifecycle._roster.get("local").enabled = True
+        coming_back = asyncio.ensure_future(manager.restart_collector("local"))
+    else:
+        coming_back = asyncio.ensure_future(manager.enable_collector("local"))
+    await clock.advance(1)
+    assert not coming_back.done(), "it waits for the stop that is under way"
+    collector.may_leave.set()
+    await clock.advance(1)
+    assert await coming_back
+    assert collector.status == "running"
+    assert manager._stats._update_stats()["collectors"]["local"]["state"] == "running"

@@ -221,3 +221,46 @@ def test_settings_are_checked_with_their_paths(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ConfigurationError) as caught:
             create_sink("acme", wrong, path="sinks[0]")
         assert any(problem.startswith("sinks[0]") and field in problem for problem in caught.value.problems)
+
+
+async def test_a_store_that_is_down_delays_no_stop_when_nothing_waits_for_it(spool: Spool) -> None:
+    sink = Memory()
+    sink.refuse_open = True
+    runner = SinkRunner(spool, "memory", sink, flush=AT_ONCE)
+    await runner.start()
+    await until(lambda: runner.status()["failures"] > 0)
+    async with asyncio.timeout(20):
+        assert await runner.stop(timeout_seconds=3600) == 0
+    assert runner.status()["state"] == "stopped"
+
+
+async def test_a_stop_can_be_cancelled_and_repeated_without_a_drain(spool: Spool) -> None:
+    sink = Memory()
+    sink.refuse = True
+    runner = SinkRunner(spool, "memory", sink, flush=AT_ONCE)
+    await runner.start()
+    spool.append(prices(1))
+    await until(lambda: runner.status()["failures"] > 0)
+    draining = asyncio.ensure_future(runner.stop(timeout_seconds=3600))
+    await until(lambda: runner._stopping)
+    draining.cancel()
+    await asyncio.wait({draining})
+    assert draining.cancelled()
+    assert await runner.stop(drain=False, timeout_seconds=20) == 1
+    assert runner.status()["state"] == "stopped"
+
+
+async def test_a_store_that_was_given_up_says_nothing_false_when_the_spool_closes(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, commit_seconds=0.005)
+    await spool.open()
+    sink = Memory()
+    sink.gate.clear()
+    runner = SinkRunner(spool, "memory", sink, flush=AT_ONCE)
+    await runner.start()
+    spool.append(prices(1))
+    await until(sink.entered.is_set)
+    assert await runner.stop(drain=False, timeout_seconds=0.01) == 1
+    await spool.close()
+    sink.gate.set()
+    await until(lambda: runner.status()["state"] == "stopped")
+    assert (runner.status()["error"], runner.status()["failures"]) == (None, 0)

@@ -350,3 +350,18 @@ async def test_a_closed_spool_accepts_nothing(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="not open"):
         spool.append(trades(1))
     assert not spool.status()["healthy"]
+
+
+async def test_a_close_can_be_cancelled_and_repeated_with_less_time(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=1, commit_seconds=0.001)
+    await spool.open()
+    await spool.attach("sink")
+    spool.append([Trade("acme", "X-Y", n, n, "i" * 2000, "buy", Decimal(n), Decimal(1)) for n in range(300)])
+    closing = asyncio.ensure_future(spool.close(3600))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    assert spool.is_open
+    with pytest.raises(SpoolError, match="are lost"):
+        await asyncio.wait_for(spool.close(0.01), 20)
+    assert not spool.is_open

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+
 from tickhive.clock import Clock
 from tickhive.manager.lifecycle import CollectorLifecycleManager
 from tickhive.manager.logger import ManagerLogger
 from tickhive.manager.restart_budget import RestartPolicy
 from tickhive.manager.roster import Member, MemberState, Roster
+from tickhive.tasks import AsyncTaskManager
+
+_TURNS = "restarts: turns"
 
 
 class ManagerHealthMonitor:
@@ -16,6 +22,9 @@ class ManagerHealthMonitor:
     patience. When the restarts of a collector are used up it is shown as failed and no longer restarted, so that a
     crash loop ends where an operator sees it. It is not stopped: what still flows keeps flowing, and when it has been
     healthy by itself for the policy's patience it counts as running again.
+
+    Restarts begin one after the other, the policy's stagger apart, and go on beside the checks: one that hangs delays
+    neither the checks nor the restarts of the others.
     """
 
     def __init__(
@@ -31,26 +40,43 @@ class ManagerHealthMonitor:
         self._clock = clock
         self._log = logger
         self._policy = policy
+        self._restarts = AsyncTaskManager("manager restarts", clock=clock)
+        self._waiting: deque[Member] = deque()
+        self._turns = itertools.count(1)
 
     async def _global_health_monitor(self) -> None:
-        """Check all collectors every ``check_seconds``, until cancelled."""
-        while True:
-            await self._clock.sleep(self._policy.check_seconds)
-            try:
-                await self.check()
-            except Exception:
-                self._log._log_error("the health check failed; it is repeated at its next turn")
+        """Check all collectors every ``check_seconds``, until cancelled; the restarts under way end with it."""
+        try:
+            while True:
+                await self._clock.sleep(self._policy.check_seconds)
+                try:
+                    self.check()
+                except Exception:
+                    self._log._log_error("the health check failed; it is repeated at its next turn")
+        finally:
+            self._waiting.clear()
+            await self._restarts.cancel_all_tasks()
 
-    async def check(self) -> None:
-        """Look at every collector once and restart those whose time has come."""
+    def check(self) -> None:
+        """Look at every collector once and give those whose time has come a turn to be restarted."""
         now = self._clock.monotonic()
         due = [member for member in self._roster if self._is_due(member, now)]
         due.sort(key=lambda member: member.restart_at or 0.0)
-        await self._lifecycle.restart_in_turn(due, self._permit)
+        self._waiting.extend(due)
+        if self._waiting and _TURNS not in self._restarts:
+            self._restarts.add_task(_TURNS, self._take_turns())
+
+    async def _take_turns(self) -> None:
+        """Begin the restarts that wait; the stagger after the last of them keeps the next check at its distance."""
+        while self._waiting:
+            member = self._waiting.popleft()
+            name = f"restart {member.name} ({next(self._turns)})"
+            self._restarts.add_task(name, self._lifecycle.restart_if(member, self._permit))
+            await self._lifecycle.stagger()
 
     def _is_due(self, member: Member, now: float) -> bool:
         """Judge one collector; True when it is to be restarted now."""
-        if not member.enabled or member.lock.locked():
+        if not member.enabled or member.lock.locked() or member in self._waiting:
             return False
         if member.state not in (MemberState.RUNNING, MemberState.FAILED):
             return False

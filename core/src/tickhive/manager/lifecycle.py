@@ -128,13 +128,22 @@ class CollectorLifecycleManager:
         for member in members:
             if len(results) > restarted:
                 restarted = len(results)
-                stagger = self._policy.stagger_seconds
-                await self._clock.sleep(stagger * (1.0 + self._policy.jitter * self._rng.random()))
-            async with member.lock:
-                # It may have been disabled or removed while the others took their turns.
-                if member.enabled and member.name in self._roster and permit(member):
-                    results[member.name] = await self._restart_held(member)
+                await self.stagger()
+            answer = await self.restart_if(member, permit)
+            if answer is not None:
+                results[member.name] = answer
         return results
+
+    async def restart_if(self, member: Member, permit: Callable[[Member], bool]) -> bool | None:
+        """Restart a member unless it was disabled or removed meanwhile, or ``permit`` says no (None then)."""
+        async with member.lock:
+            if member.enabled and member.name in self._roster and permit(member):
+                return await self._restart_held(member)
+            return None
+
+    async def stagger(self) -> None:
+        """Wait the policy's jittered stagger."""
+        await self._clock.sleep(self._policy.stagger_seconds * (1.0 + self._policy.jitter * self._rng.random()))
 
     async def start_all(self) -> dict[str, bool]:
         """Start every enabled collector side by side; answer who started."""
@@ -170,12 +179,20 @@ class CollectorLifecycleManager:
 
     async def _start_held(self, member: Member) -> bool:
         member.active = True
+        if member.stop_unended:
+            # It refuses to start until it has stopped; stopping again waits for the stop that is under way.
+            self._set(member, MemberState.STOPPING)
+            await self._attempt(member, "stop", member.collector.stop)
+            if member.stop_unended:
+                member.active = False
+                member.forget_symptoms()
+                return False
         self._set(member, MemberState.STARTING)
         return await self._bring_up(member, "start", member.collector.start)
 
     async def _stop_held(self, member: Member) -> bool:
         failed = member.state is MemberState.FAILED
-        if not member.active:
+        if not member.active and not member.stop_unended:
             if not failed:
                 self._set(member, MemberState.STOPPED if member.enabled else MemberState.DISABLED)
             return True
@@ -216,8 +233,12 @@ class CollectorLifecycleManager:
     async def _attempt(self, member: Member, verb: str, operation: Operation, *, quiet: bool = False) -> bool:
         """Do one thing within its deadline; a failure is noted on the member and answered as False."""
         try:
+            if verb == "stop":
+                member.stop_unended = False
             answer = await self._deadlines.within(self._policy.deadline_seconds, operation())
         except Exception as error:
+            if verb == "stop":
+                member.stop_unended = isinstance(error, TimeoutError)
             reason = f"{verb} failed: {_sanitize_error(error)}"
             member.fail(reason, needs_operator=isinstance(error, HOPELESS) or isinstance(error.__cause__, HOPELESS))
             if not quiet:

@@ -40,7 +40,8 @@ class Member:
 
     ``active`` is true while the manager holds the collector started, whatever its state is called. ``error`` is why
     it failed, redacted. ``needs_operator`` is true when its restarts are used up or cannot help: the manager then
-    leaves it alone until ``enable_collector`` or ``restart_collector``.
+    leaves it alone until ``enable_collector`` or ``restart_collector``. ``stop_unended`` is true when its last stop
+    was not done at its deadline: it may still be under way, and comes before the next start.
     """
 
     collector: ManagedCollector
@@ -52,6 +53,7 @@ class Member:
     active: bool = False
     error: str | None = None
     needs_operator: bool = False
+    stop_unended: bool = False
     restarts: int = 0
     unhealthy_since: float | None = None
     healthy_since: float | None = None

@@ -68,6 +68,7 @@ class DataCollectionService:
         self._ended = asyncio.Event()
         self._exit_code = EXIT_DRAINED
         self._running = False
+        self._forced = False
         self._last_stop: asyncio.Future[Any] | None = None
 
     async def run(self, *, for_seconds: float | None = None, install_signals: bool = False) -> int:
@@ -220,7 +221,8 @@ class DataCollectionService:
                 _log.error("a collector did not pause", collector=collector.name, error=_sanitize_error(error))
 
     def _on_signal(self, name: str) -> None:
-        force = self._stop_asked.is_set()
+        # One that comes while it stops for another reason (its time is over) finds a user who waits already.
+        force = self._stop_asked.is_set() or self._state == "stopping"
         _log.warning("stopping by force" if force else "stopping; once more stops by force", signal=name)
         self.ask_to_stop(force=force)
 
@@ -240,7 +242,7 @@ class DataCollectionService:
         finally:
             self._state = "failed" if failed else "stopped"
             self._ended.set()
-            _log.info("stopped", exit_code=self._exit_code)
+            self._tell_how_it_ended()
 
     async def _drain(self) -> None:
         """Collectors first, so that nothing arrives after the spool's last commit."""
@@ -249,7 +251,17 @@ class DataCollectionService:
         if self._storage is not None and not await self._storage.drain(self.config.service.drain_seconds):
             self._exit_code = EXIT_FORCED
 
+    def _tell_how_it_ended(self) -> None:
+        """Log it, without the exit code: the process may have reasons of its own for another one."""
+        if self._forced:
+            _log.warning("stopped by force; what was not committed to the spool is lost")
+        elif self._exit_code != EXIT_DRAINED:
+            _log.error("stopped; events were lost at the end")
+        else:
+            _log.info("stopped in order")
+
     async def _abandon(self) -> None:
+        self._forced = True
         self._exit_code = EXIT_FORCED
         self._let_go()
         # Collectors that stop promptly still do so in order; the others end with the process.

@@ -100,7 +100,7 @@ class Storage:
         """Stop the sinks where they are and close the spool at once; False when events were lost."""
         if not self._is_open:
             return True
-        await self._stop_sinks(drain=False, seconds=0.0)
+        await self._stop_sinks(drain=False, seconds=FORCED_SECONDS)
         return await self._close(FORCED_SECONDS)
 
     def status(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -122,10 +122,12 @@ class Storage:
                 _log.warning("events wait in the spool for the next start", sink=runner.name, events=left)
 
     async def _close(self, seconds: float) -> bool:
-        self._is_open = False
         try:
             await self.spool.close(seconds)
         except Exception as error:
             _log.error("the spool could not be closed", error=_sanitize_error(error))
             return False
+        finally:
+            # A close that was cancelled is repeated by force.
+            self._is_open = self.spool.is_open
         return True

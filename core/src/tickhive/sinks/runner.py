@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from typing import Any
@@ -13,6 +12,7 @@ from tickhive.logs import get_logger
 from tickhive.redaction import _sanitize_error
 from tickhive.sinks.base import Sink, SinkBatch
 from tickhive.spool import FlushPolicy, Spool, SpoolCursor
+from tickhive.spool.ending import ThreadEnd
 
 _LONGEST_WAIT_SECONDS = 1.0
 
@@ -31,8 +31,9 @@ class SinkRunner:
         self._log = get_logger("tickhive.sinks").bind(sink=name)
         self._cursor: SpoolCursor | None = None
         self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._ended: ThreadEnd | None = None
         self._stopping = False
+        self._given_up = False
         self._drain_until: float | None = None
         self._state = "stopped"
         self._error: str | None = None
@@ -43,16 +44,15 @@ class SinkRunner:
 
     async def start(self) -> None:
         """Take the sink's place in the spool and begin to deliver. A store that is down is tried until it answers."""
-        if self._thread is not None:
-            if self._stopping and not self._ended.is_set():
+        if self._ended is not None and not self._ended.over:
+            if self._stopping:
                 raise SinkError(f"The sink {self.name} still works on the batch it was stopped in; start it later")
-            if not self._ended.is_set():
-                return
-        self._stopping = False
+            return
+        self._stopping = self._given_up = False
         self._drain_until = None
-        self._ended.clear()
-        self._cursor = await self._spool.attach(self.name)
-        self._thread = threading.Thread(target=self._run, args=(self._cursor,), name=f"sink {self.name}", daemon=True)
+        self._cursor = cursor = await self._spool.attach(self.name)
+        self._ended = ended = ThreadEnd()
+        self._thread = threading.Thread(target=self._run, args=(cursor, ended), name=f"sink {self.name}", daemon=True)
         self._state = "opening"
         self._thread.start()
 
@@ -61,9 +61,10 @@ class SinkRunner:
 
         With ``drain`` everything spooled is delivered first, for ``timeout_seconds`` at most. A write that is still
         running then is given up waiting for; its batch is repeated by the next start.
+        May be cancelled and called again.
         """
-        cursor, thread = self._cursor, self._thread
-        if cursor is None or thread is None:
+        cursor, ended = self._cursor, self._ended
+        if cursor is None or ended is None or self._thread is None:
             return 0
         deadline = time.monotonic() + timeout_seconds
         if drain:
@@ -71,18 +72,19 @@ class SinkRunner:
                 await self._spool.flush(timeout_seconds)
             except SpoolError as error:
                 self._log.warning("not everything could be spooled before the drain", error=_sanitize_error(error))
-            self._drain_until = deadline
+        self._drain_until = deadline if drain else None
         self._stopping = True
         cursor.news.set()
         grace = max(0.1, deadline - time.monotonic()) + (0.5 if drain else 0.0)
-        ended = await asyncio.to_thread(self._ended.wait, grace)
+        in_time = await ended.within(grace)
+        self._given_up = not in_time
         self._spool.detach(cursor)
-        left = cursor.lag(self._spool.clock.time_ns()).events
-        if not ended:
+        left = self._left(cursor)
+        if not in_time:
             self._log.warning("the sink did not finish its write in time; the batch will be repeated", left=left)
         elif left and drain:
             self._log.warning("events are left in the spool for the next start", left=left, error=self._error)
-        if ended:
+        if in_time:
             self._thread = None
         return left
 
@@ -114,19 +116,23 @@ class SinkRunner:
 
     # The rest runs in the sink's thread.
 
-    def _run(self, cursor: SpoolCursor) -> None:
+    def _run(self, cursor: SpoolCursor, ended: ThreadEnd) -> None:
         backoff = Backoff(0.5, 60.0)
         opened = False
         try:
             while not self._out_of_time():
                 # Read once: a stop that comes during this turn gets a turn of its own.
                 stopping = self._stopping
+                if stopping and not self._left(cursor):
+                    return
                 try:
                     if not opened:
                         self.sink.open()
                         opened = True
                     pause = self._deliver_next(cursor, all_of_it=stopping)
                 except BaseException as error:  # a store that calls sys.exit must not end its thread unseen
+                    if self._given_up:
+                        return  # said by stop(); the spool may be closed by now, which is no fault of the store
                     pause = max(0.05, backoff.next())
                     self._failed(error, pause)
                 else:
@@ -139,7 +145,13 @@ class SinkRunner:
                         return
                 self._wait(cursor, pause)
         finally:
-            self._close(cursor)
+            try:
+                self._close(cursor)
+            finally:
+                ended.announce()
+
+    def _left(self, cursor: SpoolCursor) -> int:
+        return cursor.lag(self._spool.clock.time_ns()).events
 
     def _deliver_next(self, cursor: SpoolCursor, *, all_of_it: bool) -> float:
         """Deliver one batch if one is due; answer the seconds until it makes sense to look again."""
@@ -194,4 +206,3 @@ class SinkRunner:
         finally:
             cursor.close()
             self._state = "stopped"
-            self._ended.set()

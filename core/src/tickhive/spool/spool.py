@@ -32,11 +32,14 @@ from tickhive.redaction import _sanitize_error
 from tickhive.spool.buffer import Buffer
 from tickhive.spool.cursor import SpoolCursor
 from tickhive.spool.database import SpoolLock
+from tickhive.spool.ending import ThreadEnd
 from tickhive.spool.writer import Writer
 
 _log = get_logger("tickhive.spool")
 
 FILE_NAME = "spool.sqlite"
+
+_LAST_WRITE_SECONDS = 1.0
 
 
 class Spool:
@@ -66,6 +69,7 @@ class Spool:
         self._pressed = False
         self._lock: SpoolLock | None = None
         self._writer: Writer | None = None
+        self._written: ThreadEnd | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flushes: list[tuple[int, asyncio.Future[None]]] = []
         self._news: set[threading.Event] = set()
@@ -86,6 +90,7 @@ class Spool:
             raise SpoolError(f"The spool directory {self.directory} cannot be used: {error}") from error
         self._loop = asyncio.get_running_loop()
         self._closing = False
+        self._written = written = ThreadEnd()
         writer = Writer(
             self.path,
             self._buffer,
@@ -94,6 +99,7 @@ class Spool:
             commit_seconds=self._commit_seconds,
             commit_events=self._commit_events,
             on_settled=self._settled,
+            on_ended=written.announce,
         )
         writer.start()
         try:
@@ -103,6 +109,11 @@ class Spool:
             self._lock = None
             raise
         self._writer = writer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened and not closed since."""
+        return self._writer is not None
 
     def append(self, events: Sequence[MarketEvent]) -> None:
         """Take events for storage; returns at once. To be called in the event loop's thread, after ``open``."""
@@ -143,13 +154,22 @@ class Spool:
                 self._flushes.remove(entry)
 
     async def close(self, timeout_seconds: float = 10.0) -> None:
-        """Commit what is buffered and give the directory free; SpoolError when something could not be committed."""
-        writer = self._writer
-        if writer is None or self._closing:
+        """Commit what is buffered and give the directory free; SpoolError when something could not be committed.
+
+        May be cancelled and called again, also while another call waits: the shortest time counts. A disk that does
+        not answer a write at all is not waited for (SpoolError); the directory then stays taken until the process ends.
+        """
+        writer, written = self._writer, self._written
+        if writer is None or written is None:
             return
         self._closing = True
         writer.stop(timeout_seconds)
-        await asyncio.to_thread(writer.join)
+        if not await written.within(timeout_seconds + _LAST_WRITE_SECONDS):
+            raise SpoolError(
+                f"The disk of the spool {self.directory} does not answer; {self._buffer.held} events are not committed"
+            )
+        if self._writer is not writer:
+            return
         self._writer = None
         if self._lock is not None:
             self._lock.release()

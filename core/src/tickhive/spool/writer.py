@@ -33,7 +33,10 @@ _log = get_logger("tickhive.spool")
 
 
 class Writer(threading.Thread):
-    """Owns the database. ``on_settled`` is called in this thread after every batch, written or given up."""
+    """Owns the database.
+
+    ``on_settled`` is called in this thread after every batch, written or given up; ``on_ended`` is the last it does.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Writer(threading.Thread):
         commit_seconds: float,
         commit_events: int,
         on_settled: Callable[[], None],
+        on_ended: Callable[[], None],
     ) -> None:
         super().__init__(name=f"spool {path.name}", daemon=True)
         self.opened: Future[None] = Future()
@@ -61,6 +65,7 @@ class Writer(threading.Thread):
         self._commit_seconds = commit_seconds
         self._commit_events = commit_events
         self._on_settled = on_settled
+        self._on_ended = on_ended
         self._wake = threading.Event()
         self._jobs: deque[tuple[Callable[[Database], Any], Future[Any]]] = deque()
         self._jobs_lock = threading.Lock()
@@ -83,8 +88,9 @@ class Writer(threading.Thread):
         self._wake.set()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Commit what is buffered, for so long at most, and end."""
-        self._stop_at = time.monotonic() + timeout_seconds
+        """Commit what is buffered, for so long at most, and end. A later call can shorten the time."""
+        stop_at = time.monotonic() + timeout_seconds
+        self._stop_at = stop_at if self._stop_at is None else min(self._stop_at, stop_at)
         self._wake.set()
 
     def call(self, job: Callable[[Database], T]) -> Future[T]:
@@ -102,6 +108,12 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Open the file, write until stopped, close the file."""
+        try:
+            self._work()
+        finally:
+            self._on_ended()
+
+    def _work(self) -> None:
         try:
             self.database = Database(self._path, now=self._clock.time_ns(), max_bytes=self._max_bytes)
             self.used_bytes = self.database.used_bytes()
@@ -124,7 +136,8 @@ class Writer(threading.Thread):
                 self._ended = True
                 left, self._jobs = self._jobs, deque()
             for _, future in left:
-                future.set_exception(SpoolError("The spool is closed"))
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(SpoolError("The spool is closed"))
             self.database.close()
 
     def _write_until_stopped(self) -> None:
@@ -163,6 +176,8 @@ class Writer(threading.Thread):
                 if not self._jobs:
                     return
                 job, future = self._jobs.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 result = job(self.database)
             except BaseException as error:

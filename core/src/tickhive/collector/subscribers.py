@@ -8,6 +8,7 @@ import inspect
 import itertools
 import threading
 import typing
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -102,7 +103,7 @@ class BatchSubscriber(Subscriber):
             return None
 
 
-class _QueuedSubscriber(Subscriber):
+class _QueuedSubscriber(Subscriber, ABC):
     """Something with a bounded queue: when it is full, the oldest event is dropped and counted."""
 
     def __init__(
@@ -131,8 +132,9 @@ class _QueuedSubscriber(Subscriber):
         """Give up what is queued and end."""
         self._queue.clear()
 
+    @abstractmethod
     def _wake(self) -> None:
-        raise NotImplementedError
+        """Tell whoever takes from the queue that there is something."""
 
     def _take(self) -> Any:
         """The next argument for the callback: an event, or the list of all that wait."""

@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.errors import BookNotLive, CollectorError
 from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Ticker, Trade
+from tickhive.plugin import Heartbeat, Limit
 from tickhive.testing import capture_logs
 
 SETTLE = 10.0
@@ -311,3 +313,38 @@ async def test_what_cannot_be_read_is_said_in_the_log(make_collector: Any, venue
         await until(lambda: any(line["event"] == "malformed: 3" for line in lines))
     (line,) = [line for line in lines if line["event"].startswith("malformed")]
     assert (line["log_level"], line["last"]) == ("warning", "not JSON")
+
+
+async def test_a_defect_of_a_link_is_seen_and_ends_no_start(
+    make_collector: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = make_collector("trade")
+
+    def faulty(self: Any, dial: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(type(collector), "make_session", faulty)
+    async with asyncio.timeout(SETTLE):
+        await collector.start()
+    (connection,) = collector.get_status()["connections"]
+    assert (connection["state"], connection["last_error"]) == ("failed", "RuntimeError: a defect")
+    assert not collector.get_health_status()["healthy"]
+    await until(lambda: venue.connections[0].transport.is_closing())
+
+
+async def test_signs_of_life_do_not_wait_behind_requests_the_budget_holds(
+    make_collector: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [Limit("dial", 1000, 1.0), Limit("request", 1, 3600.0, per_connection=True)]
+    beat = Heartbeat(after=0.05, send='{"op": "beat", "s": "", "id": "0"}')
+    collector = make_collector("trade", symbols=["BTC-USDT", "ETH-USDT"])
+    plugin = collector.stack.call
+    connect = plugin.connect
+    monkeypatch.setattr(plugin, "limits", lambda **_: limits)
+    monkeypatch.setattr(plugin, "connect", lambda **asked: [evolve(dial, heartbeat=beat) for dial in connect(**asked)])
+    await collector.start()
+    await venue.until_requests(3)
+    assert [request["op"] for request in venue.requests[:3]] == ["sub", "beat", "beat"]
+    assert len(venue.connections) == 1
+    venue.connections[0].transport.abort()
+    await until(lambda: [request["op"] for request in venue.requests].count("sub") == 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
@@ -35,16 +36,21 @@ class ConnectionManager:
         backoff: Callable[[], Backoff] = Backoff,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._owner = owner
         self._telemetry = telemetry
         self._tasks = tasks
-        self._clock = clock
-        self._budget = budget
-        self._fetch = fetch
-        self._transport: Literal["fast", "plain"] = transport
-        self._proxy = proxy
         self._backoff = backoff
-        self._on_change = on_change
+        self._make_link = functools.partial(
+            Link,
+            owner=owner,
+            telemetry=telemetry,
+            tasks=tasks,
+            clock=clock,
+            budget=budget,
+            fetch=fetch,
+            transport=transport,
+            proxy=proxy,
+            on_change=on_change,
+        )
         self._links: dict[str, Link] = {}
         self._paused = False
 
@@ -71,20 +77,7 @@ class ConnectionManager:
             self._tasks.add_task(f"{self._telemetry.name}: close {key}", link.stop())
         for key, dial in wanted.items():
             if key not in self._links:
-                link = Link(
-                    dial,
-                    self._owner,
-                    self._telemetry,
-                    self._tasks,
-                    self._clock,
-                    self._budget,
-                    self._fetch,
-                    transport=self._transport,
-                    proxy=self._proxy,
-                    backoff=self._backoff(),
-                    on_change=self._on_change,
-                )
-                self._links[key] = link
+                link = self._links[key] = self._make_link(dial, backoff=self._backoff())
                 if self._paused:
                     link.pause_reading()
                 link.start()

@@ -102,7 +102,7 @@ class Link:
 
     def start(self) -> None:
         """Begin dialling."""
-        self._tasks.add_task(self._name, self._run())
+        self._tasks.add_task(self._name, self._run(), on_error=self._broke)
 
     async def stop(self) -> None:
         """Close the socket with a closing handshake and dial no more."""
@@ -140,7 +140,7 @@ class Link:
                 await self._failed(error)
                 continue
             opened_at = self._clock.monotonic()
-            lost = await self._serve(connection, self._owner.make_session(self.dial))
+            lost = await self._serve(connection)
             reason = self._ended(connection, str(lost))
             if self._failed_for_good:
                 break
@@ -156,7 +156,6 @@ class Link:
 
     async def _open(self, url: str) -> Connection:
         self.session = None
-        self._pending.clear()
         connection = await open_connection(
             url,
             on_frames=self._frames,
@@ -170,21 +169,30 @@ class Link:
             connection.pause_reading()
         return connection
 
-    async def _serve(self, connection: Connection, session: Session) -> ConnectionLost:
-        """Drive the session until the socket ends."""
-        self.session, self._connection = session, connection
-        self.connects += 1
-        self.failing = 0
-        self.last_error = None
-        self._set_state(LinkState.OPEN)
-        self._telemetry.log.info("connected", link=self.dial.key, peer=connection.peer)
+    async def _serve(self, connection: Connection) -> ConnectionLost:
+        """Drive a session until the socket ends."""
         try:
+            session = self._owner.make_session(self.dial)
+            self.session, self._connection = session, connection
+            self.connects += 1
+            self.failing = 0
+            self.last_error = None
+            self._set_state(LinkState.OPEN)
+            self._telemetry.log.info("connected", link=self.dial.key, peer=connection.peer)
             session.opened(self._clock.time_ns())
             self._act()
             return await asyncio.shield(connection.closed)
         except Exception:
             connection.abort()
             raise
+
+    def _broke(self, error: BaseException) -> None:
+        """The link's own task ended with a defect: it stands failed, for all to see, instead of waiting for ever."""
+        self.last_error = self._telemetry.record_error(f"link {self.dial.key}", error)
+        connection = self._connection
+        if connection is not None:
+            self._ended(connection, self.last_error)
+        self._set_state(LinkState.FAILED)
 
     async def _failed(self, error: ConnectionFailed) -> None:
         """Note a dial that did not succeed, and wait as long as the venue and the backoff ask."""
@@ -217,6 +225,10 @@ class Link:
             return reason
         self._connection = None
         self._set_timer(None)
+        self._pending.clear()
+        if self._sending is not None:
+            self._tasks.remove_task(self._sending)
+            self._sending = None
         self._bytes_before += connection.bytes_received
         self._budget.forget(self._socket_name)
         reason = session.fatal or session.close_reason or reason
@@ -257,18 +269,19 @@ class Link:
         session, connection = self.session, self._connection
         if session is None or connection is None or self.state is LinkState.CLOSING:
             return
-        if session.outbox:
-            self._pending += session.outbox
-            session.outbox.clear()
-            self._send()
+        try:
+            if session.outbox:
+                self._send(session, connection)
+            if session.wants_ping:
+                session.wants_ping = False
+                connection.ping()
+        except ConnectionLost:
+            return  # its end is on the way to us; the session asks again on the next socket
         if session.fetches:
             fetches = session.fetches.copy()
             session.fetches.clear()
             for fetch in fetches:
                 self._tasks.add_task(f"{self._name}: fetch {id(fetch):x}", self._answer(session, fetch))
-        if session.wants_ping:
-            session.wants_ping = False
-            connection.ping()
         if session.close_reason is not None or session.fatal is not None:
             self._set_timer(None)
             self._set_state(LinkState.CLOSING)
@@ -276,28 +289,29 @@ class Link:
             return
         self._set_timer(session.deadline())
 
-    def _send(self) -> None:
-        """Send what needs no budget at once; what asks the venue for something waits its turn in a task."""
-        if self._sending is None and self._pending:
-            self._sending = f"{self._name}: send #{self.connects}"
-            self._tasks.add_task(self._sending, self._send_paced())
-
-    async def _send_paced(self) -> None:
-        connection = self._connection
-        try:
-            while self._pending and connection is not None and connection is self._connection:
-                request = self._pending.pop(0)
-                if request.channels or request.id is not None:
-                    await self._budget.acquire("request", connection=self._socket_name)
-                if connection is not self._connection:
-                    return
+    def _send(self, session: Session, connection: Connection) -> None:
+        """Send signs of life at once; what asks the venue for something waits its turn in a task."""
+        for request in session.outbox:
+            if request.channels or request.id is not None:
+                self._pending.append(request)
+            else:
                 connection.send(request.frame)
+        session.outbox.clear()
+        if self._pending and self._sending is None:
+            self._sending = f"{self._name}: send #{self.connects}"
+            self._tasks.add_task(self._sending, self._send_paced(connection, self._sending))
+
+    async def _send_paced(self, connection: Connection, name: str) -> None:
+        """Send what waits, as fast as the venue's limits allow; ends with its socket."""
+        try:
+            while self._pending:
+                await self._budget.acquire("request", connection=self._socket_name)
+                connection.send(self._pending.pop(0).frame)
         except ConnectionLost:
-            pass  # the session's requests are asked again on the next socket
+            pass  # the session asks again on the next socket
         finally:
-            self._sending = None
-            if self._pending and self._connection is not None and self._connection is not connection:
-                self._send()
+            if self._sending == name:
+                self._sending = None
 
     async def _answer(self, session: Session, fetch: Fetch) -> None:
         try:

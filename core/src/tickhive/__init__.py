@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tickhive.errors import ConfigurationError as ConfigurationError
     from tickhive.errors import ConnectionFailed as ConnectionFailed
     from tickhive.errors import ConnectionLost as ConnectionLost
+    from tickhive.errors import CredentialsError as CredentialsError
     from tickhive.errors import FetchError as FetchError
     from tickhive.errors import PermissionsError as PermissionsError
     from tickhive.errors import PluginError as PluginError
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     from tickhive.errors import TickhiveError as TickhiveError
     from tickhive.errors import UnknownExchangeError as UnknownExchangeError
     from tickhive.errors import UnknownSymbolError as UnknownSymbolError
+    from tickhive.events import Balance as Balance
     from tickhive.events import BookDelta as BookDelta
     from tickhive.events import BookSnapshot as BookSnapshot
     from tickhive.events import Candle as Candle
+    from tickhive.events import Fill as Fill
     from tickhive.events import FundingRate as FundingRate
     from tickhive.events import Gap as Gap
     from tickhive.events import IndexPrice as IndexPrice
@@ -43,13 +46,17 @@ if TYPE_CHECKING:
     from tickhive.events import MarketEvent as MarketEvent
     from tickhive.events import MarkPrice as MarkPrice
     from tickhive.events import OpenInterest as OpenInterest
+    from tickhive.events import Order as Order
+    from tickhive.events import Position as Position
     from tickhive.events import PriceLimit as PriceLimit
     from tickhive.events import Quote as Quote
+    from tickhive.events import SubscriptionUpdate as SubscriptionUpdate
     from tickhive.events import Ticker as Ticker
     from tickhive.events import Trade as Trade
     from tickhive.exchanges.config import ExchangeCollectorConfig as ExchangeCollectorConfig
     from tickhive.exchanges.factory import ExchangeFactory as ExchangeFactory
     from tickhive.manager.manager import CollectorManager as CollectorManager
+    from tickhive.plugin.contract import Credentials as Credentials
     from tickhive.plugin.hookspecs import hookimpl as hookimpl
     from tickhive.recording.replay import Replay as Replay
     from tickhive.service.config import ServiceConfig as ServiceConfig
@@ -70,6 +77,7 @@ _ROOMS = {
         "ConfigurationError",
         "ConnectionFailed",
         "ConnectionLost",
+        "CredentialsError",
         "FetchError",
         "PermissionsError",
         "PluginError",
@@ -81,9 +89,11 @@ _ROOMS = {
         "UnknownSymbolError",
     ),
     "events": (
+        "Balance",
         "BookDelta",
         "BookSnapshot",
         "Candle",
+        "Fill",
         "FundingRate",
         "Gap",
         "IndexPrice",
@@ -93,14 +103,18 @@ _ROOMS = {
         "MarkPrice",
         "MarketEvent",
         "OpenInterest",
+        "Order",
+        "Position",
         "PriceLimit",
         "Quote",
+        "SubscriptionUpdate",
         "Ticker",
         "Trade",
     ),
     "exchanges.config": ("ExchangeCollectorConfig",),
     "exchanges.factory": ("ExchangeFactory",),
     "manager.manager": ("CollectorManager",),
+    "plugin.contract": ("Credentials",),
     "plugin.hookspecs": ("hookimpl",),
     "recording.replay": ("Replay",),
     "service.config": ("ServiceConfig",),

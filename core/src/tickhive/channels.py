@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -15,7 +16,7 @@ from tickhive.errors import ConfigurationError, UnknownSymbolError
 
 
 class DataType(StrEnum):
-    """A kind of market data. In configuration a parameter may follow a colon: ``candle:1m``, ``orderbook:5``."""
+    """A kind of data. In configuration a parameter may follow a colon: ``candle:1m``, ``orderbook:5``."""
 
     TRADE = "trade"
     QUOTE = "quote"
@@ -29,6 +30,21 @@ class DataType(StrEnum):
     INDEX_PRICE = "index_price"
     PRICE_LIMIT = "price_limit"
     INSTRUMENT = "instrument"
+    BALANCE = "balance"
+    POSITION = "position"
+    ORDER = "order"
+    FILL = "fill"
+
+    @property
+    def private(self) -> bool:
+        """Whether it belongs to an account: it takes credentials, and one channel brings all symbols."""
+        return self in _PRIVATE
+
+
+_PRIVATE = frozenset((DataType.BALANCE, DataType.POSITION, DataType.ORDER, DataType.FILL))
+
+EVERY = "*"
+"""The symbol and native name of a channel that is for no single instrument: an account's, or all instruments'."""
 
 
 @frozen
@@ -153,6 +169,15 @@ def make_symbol(
     return f"{base}-{quote}-{expiry}-{strike}-{right}"
 
 
+def is_pattern(name: str) -> bool:
+    """Tell whether a configured symbol stands for all that match it: ``*`` for any text, ``?`` for any character.
+
+    >>> is_pattern("*-USDT-PERP"), is_pattern("BTC-USDT")
+    (True, False)
+    """
+    return "*" in name or "?" in name
+
+
 def is_symbol(text: str) -> bool:
     """Tell whether a text has the shape of a normalised symbol.
 
@@ -166,11 +191,13 @@ def is_symbol(text: str) -> bool:
 class InstrumentTable:
     """What one venue trades, by both names. One per exchange and settings, shared by its collectors.
 
-    ``symbols`` (native to normalised) is what ``parse`` reads on every frame.
+    ``symbols`` (native to normalised) is what ``parse`` reads on every frame. ``version`` counts listings and changes
+    of status: while it stays the same, patterns match the same instruments.
     """
 
     exchange: str
     symbols: dict[str, str] = field(factory=dict)
+    version: int = 0
     _by_symbol: dict[str, Instrument] = field(factory=dict)
 
     def add(self, instrument: Instrument) -> None:
@@ -179,6 +206,8 @@ class InstrumentTable:
         known = self._by_symbol.get(instrument.symbol)
         if known is not None and instrument.type == "index" and known.type != "index":
             return
+        if known is None or known.status != instrument.status:
+            self.version += 1
         self._by_symbol[instrument.symbol] = instrument
         self.symbols[instrument.native] = instrument.symbol
 
@@ -195,6 +224,21 @@ class InstrumentTable:
         if found is None:
             raise UnknownSymbolError(self.exchange, name, difflib.get_close_matches(name.upper(), self._by_symbol, n=3))
         return found
+
+    def matching(self, pattern: str) -> list[Instrument]:
+        """What trades, or soon will, under names that fit a pattern (either name, ``*`` and ``?``), sorted by symbol.
+
+        Indices, test instruments and what has expired fit no pattern.
+        """
+        fits = re.compile(fnmatch.translate(pattern.replace("[", "[[]").upper())).match
+        found = [
+            instrument
+            for instrument in self._by_symbol.values()
+            if instrument.type != "index"
+            and instrument.status not in ("expired", "test")
+            and (fits(instrument.symbol.upper()) or fits(instrument.native.upper()))
+        ]
+        return sorted(found, key=lambda instrument: instrument.symbol)
 
     def native(self, symbol: str) -> str:
         """The venue's name for a normalised symbol; the symbol itself where the venue's list is unknown."""

@@ -18,6 +18,8 @@ from attrs import define
 from tickhive.channels import DataType, Instrument
 
 Side: TypeAlias = Literal["buy", "sell"]
+PositionSide: TypeAlias = Literal["net", "long", "short"]
+OrderStatus: TypeAlias = Literal["open", "partially_filled", "filled", "cancelled", "rejected", "expired"]
 Filled: TypeAlias = Literal["none", "part", "whole"]
 
 
@@ -132,7 +134,8 @@ class Candle:
     """Open, high, low, close and volume of one interval (``1m``, ``4h``, ...), which began at ``start`` (ns UTC).
 
     ``closed`` is false while the interval still runs. Volumes as in Ticker. ``revision`` counts how often a closed
-    candle was corrected by trades that came late: the highest one holds.
+    candle was corrected by trades that came late: the highest one holds. ``late`` marks a candle that was missed live
+    and fetched afterwards.
     """
 
     exchange: str
@@ -150,6 +153,7 @@ class Candle:
     quote_volume: Decimal | None = None
     closed: bool = False
     revision: int = 0
+    late: bool = False
 
 
 @define
@@ -259,6 +263,130 @@ class Gap:
     params: str = ""
 
 
+@define
+class SubscriptionUpdate:
+    """A subscription came into another state (``wanted``, ``asked``, ``acknowledged``, ``receiving``, ``silent``,
+    ``rejected``); ``reason`` says why, where there is something to say.
+
+    Goes to those who take all data types: it is about the data and never part of it.
+    """
+
+    exchange: str
+    symbol: str
+    timestamp: int | None
+    received: int
+    data_type: DataType
+    params: str
+    state: str
+    reason: str | None = None
+
+
+@define
+class Balance:
+    """The funds of an account in one currency, which is the ``symbol``.
+
+    ``total`` is the cash balance, ``available`` what may be used for orders, ``frozen`` what open orders hold,
+    ``equity`` the balance with unrealised profit, ``liability`` what is owed; each None where the venue does not say.
+    """
+
+    exchange: str
+    symbol: str
+    timestamp: int | None
+    received: int
+    account: str
+    total: Decimal | None
+    available: Decimal | None = None
+    frozen: Decimal | None = None
+    equity: Decimal | None = None
+    liability: Decimal | None = None
+
+
+@define
+class Position:
+    """An open position; one that was closed is told once more, with ``size`` zero.
+
+    ``size`` is signed, negative is short, in the instrument's size unit. ``side`` is the venue's slot: ``net`` where an
+    instrument has one position, ``long`` and ``short`` where it has two. ``id`` tells positions of one instrument
+    apart, ``margin_mode`` is ``cross``, ``isolated`` or empty. ``realised_profit`` is what this position has brought
+    so far, fees included where the venue counts them in.
+    """
+
+    exchange: str
+    symbol: str
+    timestamp: int | None
+    received: int
+    account: str
+    id: str
+    side: PositionSide
+    size: Decimal
+    entry_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    unrealised_profit: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: str = ""
+    realised_profit: Decimal | None = None
+
+
+@define
+class Order:
+    """The state of an order after its last change. ``filled`` of ``size`` is done, at ``average_price``.
+
+    ``order_type`` is the venue's word in lower case (``limit``, ``market``, ``post_only``), ``price`` None where it has
+    none. ``fee`` is what was charged so far in ``fee_currency``; negative is a rebate. ``created`` is ns UTC.
+    ``reason`` says why an order was cancelled or refused, where the venue does. ``position_side`` is the slot it
+    trades, as in Position.
+    """
+
+    exchange: str
+    symbol: str
+    timestamp: int | None
+    received: int
+    account: str
+    id: str
+    side: Side
+    order_type: str
+    status: OrderStatus
+    size: Decimal
+    filled: Decimal
+    price: Decimal | None = None
+    average_price: Decimal | None = None
+    client_id: str = ""
+    reduce_only: bool = False
+    fee: Decimal | None = None
+    fee_currency: str = ""
+    created: int | None = None
+    reason: str = ""
+    position_side: PositionSide = "net"
+
+
+@define
+class Fill:
+    """An execution of one of the account's orders. ``id`` is the venue's id of the trade.
+
+    ``fee`` is what was charged in ``fee_currency``; negative is a rebate, None where the venue does not say.
+    ``liquidity`` is ``maker``, ``taker`` or empty. ``late`` marks a fill that was missed live and fetched afterwards.
+    ``position_side`` is the slot its order trades, as in Position.
+    """
+
+    exchange: str
+    symbol: str
+    timestamp: int | None
+    received: int
+    account: str
+    id: str
+    order_id: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    liquidity: Literal["maker", "taker", ""] = ""
+    fee: Decimal | None = None
+    fee_currency: str = ""
+    client_id: str = ""
+    late: bool = False
+    position_side: PositionSide = "net"
+
+
 MarketEvent: TypeAlias = (
     Trade
     | Quote
@@ -274,6 +402,11 @@ MarketEvent: TypeAlias = (
     | PriceLimit
     | InstrumentUpdate
     | Gap
+    | SubscriptionUpdate
+    | Balance
+    | Position
+    | Order
+    | Fill
 )
 
 EVENT_TYPES: tuple[type[MarketEvent], ...] = (
@@ -291,6 +424,11 @@ EVENT_TYPES: tuple[type[MarketEvent], ...] = (
     PriceLimit,
     InstrumentUpdate,
     Gap,
+    SubscriptionUpdate,
+    Balance,
+    Position,
+    Order,
+    Fill,
 )
 
 DATA_TYPE_OF: dict[type[MarketEvent], DataType] = {
@@ -307,5 +445,10 @@ DATA_TYPE_OF: dict[type[MarketEvent], DataType] = {
     IndexPrice: DataType.INDEX_PRICE,
     PriceLimit: DataType.PRICE_LIMIT,
     InstrumentUpdate: DataType.INSTRUMENT,
+    Balance: DataType.BALANCE,
+    Position: DataType.POSITION,
+    Order: DataType.ORDER,
+    Fill: DataType.FILL,
 }
-"""Which data type an event answers to. A Gap carries its own ``data_type`` and goes to whoever takes that type."""
+"""Which data type an event answers to. A Gap carries its own ``data_type`` and goes to whoever takes that type, a
+SubscriptionUpdate to whoever takes all."""

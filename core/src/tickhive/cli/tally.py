@@ -10,7 +10,7 @@ from decimal import Decimal
 from attrs import Factory, define, field
 
 from tickhive.channels import DataType
-from tickhive.events import DATA_TYPE_OF, Gap, MarketEvent, Ticker, Trade
+from tickhive.events import DATA_TYPE_OF, Gap, MarketEvent, SubscriptionUpdate, Ticker, Trade
 
 _WINDOW = 5.0
 
@@ -26,7 +26,10 @@ class Row:
 
 @define
 class Tally:
-    """A tap for collectors; the events of a book's snapshots and deltas count as ``orderbook``."""
+    """A tap for collectors; the events of a book's snapshots and deltas count as ``orderbook``.
+
+    What is about subscriptions is no data and not counted.
+    """
 
     rows: dict[tuple[str, str], Row] = Factory(dict)
     total: int = 0
@@ -38,11 +41,14 @@ class Tally:
         """Count these events."""
         rows = self.rows
         for event in events:
+            kind = event.__class__
+            if kind is SubscriptionUpdate:
+                continue
+            self.total += 1
             key = (event.exchange, event.symbol)
             row = rows.get(key)
             if row is None:
                 row = rows[key] = Row()
-            kind = event.__class__
             if kind is Gap:
                 row.gaps += 1
                 self.gaps += 1
@@ -52,7 +58,6 @@ class Tally:
                 row.price = event.price
             elif isinstance(event, Ticker) and event.last is not None:
                 row.price = event.last
-        self.total += len(events)
 
     def rate(self) -> float:
         """Events per second over the last few seconds; call it a few times a second at most."""

@@ -41,7 +41,7 @@ class CallbackDispatcher:
       everything that one read brought.
 
     A full queue drops its oldest event. Errors, drops and moves are counted in ``status()``. Gap events go to those who
-    take the data type the gap is in.
+    take the data type the gap is in, SubscriptionUpdate events to those who take all.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from attrs import define
 
 from tickhive.channels import DataType
-from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Gap, MarketEvent
+from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Gap, MarketEvent, SubscriptionUpdate
 
 
 @define
@@ -72,7 +72,7 @@ class Losses:
 
 def _stream(event: MarketEvent) -> _Stream | None:
     """Name the stream an event belongs to; None for an object that is no event at all."""
-    if isinstance(event, Gap):
+    if isinstance(event, Gap | SubscriptionUpdate):
         return event.exchange, event.symbol, event.data_type, event.params
     data_type = DATA_TYPE_OF.get(event.__class__)
     if data_type is None:

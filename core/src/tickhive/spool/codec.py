@@ -35,6 +35,11 @@ TAGS: Final[dict[type[MarketEvent], int]] = {
     ev.PriceLimit: 12,
     ev.InstrumentUpdate: 13,
     ev.Gap: 14,
+    ev.SubscriptionUpdate: 15,
+    ev.Balance: 16,
+    ev.Position: 17,
+    ev.Order: 18,
+    ev.Fill: 19,
 }
 
 _WRITERS = {cls: row_writer(cls, tag) for cls, tag in TAGS.items()}

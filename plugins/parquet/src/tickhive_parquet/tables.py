@@ -12,11 +12,23 @@ import pyarrow as pa
 from attrs import frozen
 
 from tickhive.channels import Instrument
-from tickhive.events import DATA_TYPE_OF, EVENT_TYPES, BookDelta, BookSnapshot, Gap, Level, MarketEvent
+from tickhive.events import (
+    DATA_TYPE_OF,
+    EVENT_TYPES,
+    BookDelta,
+    BookSnapshot,
+    Gap,
+    Level,
+    MarketEvent,
+    SubscriptionUpdate,
+)
 from tickhive_parquet.values import DECIMAL, LEVELS, TIME, Unfit, column
 
-_TIMES = frozenset({"timestamp", "received", "start", "end", "funding_time", "next_funding_time", "listed", "expiry"})
+_TIMES = frozenset(
+    {"timestamp", "received", "start", "end", "funding_time", "next_funding_time", "listed", "expiry", "created"}
+)
 _IN_PATH = frozenset({"exchange"})
+_NO_DATA: dict[type[MarketEvent], str] = {Gap: "gap", SubscriptionUpdate: "subscription"}
 KIND = "kind"
 
 
@@ -113,7 +125,7 @@ def _tables() -> dict[type[MarketEvent], Table]:
     found: dict[type[MarketEvent], Table] = {BookSnapshot: book, BookDelta: book}
     for cls in EVENT_TYPES:
         if cls not in found:
-            found[cls] = _table("gap" if cls is Gap else DATA_TYPE_OF[cls].value, _event_columns(cls))
+            found[cls] = _table(_NO_DATA.get(cls) or DATA_TYPE_OF[cls].value, _event_columns(cls))
     return found
 
 

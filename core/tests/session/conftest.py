@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zlib
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tickhive.channels import Channel, DataType, InstrumentTable
 from tickhive.events import (
@@ -17,6 +19,8 @@ from tickhive.events import (
     Candle,
     Level,
     MarketEvent,
+    Quote,
+    SubscriptionUpdate,
     Trade,
 )
 from tickhive.plugin.contract import (
@@ -97,7 +101,10 @@ class Acme:
                 return Trade("acme", symbol, time, at, said["id"], "buy", price, Decimal(1), said.get("n", 1))
             case "candle":
                 one = Decimal(1)
-                return Candle("acme", symbol, time, at, said["i"], 0, one, one, one, one, one)
+                start, closed = said.get("o", 0) * SECOND, said.get("x", False)
+                return Candle("acme", symbol, time, at, said["i"], start, one, one, one, one, one, closed=closed)
+            case "quote":
+                return Quote("acme", symbol, time, at, *[None] * 4)
             case "book":
                 sides = levels(said.get("b", ())), levels(said.get("a", ()))
                 return BookSnapshot("acme", symbol, time, at, *sides, said.get("q"), said.get("depth", 0))
@@ -157,10 +164,12 @@ class Quiet(Acme):
 
 
 class Refilling(Quiet):
-    """Has its trades by REST, by id."""
+    """Has its trades by REST, by id, and its candles, by when they started."""
 
     @hookimpl
     def backfill(self, channel, gap):
+        if gap.data_type is DataType.CANDLE:
+            return Fetch(f"https://acme.test/candles?{gap.start // SECOND}-{gap.end // SECOND}", channel=channel)
         return Fetch(f"https://acme.test/trades?{gap.first_id}-{gap.last_id}", channel=channel)
 
 
@@ -170,12 +179,20 @@ PLUGINS = {"plain": Acme, "leaving": Leaving, "fetching": Fetching, "quiet": Qui
 class Talk:
     """Drives one session at a time, as a driver with a socket would; times in seconds."""
 
-    def __init__(self, plugin: object, *channels: str, credentials: Credentials | None = None, **dial: Any) -> None:
+    def __init__(
+        self,
+        plugin: object,
+        *channels: str,
+        credentials: Credentials | None = None,
+        silence: Any = None,
+        **dial: Any,
+    ) -> None:
         self.stack = ExchangeStack.from_plugin("acme", plugin)
-        self.feed = Feed(self.stack, "acme", self.stack.settings_type(), InstrumentTable("acme"))
+        self.feed = Feed(self.stack, "acme", self.stack.settings_type(), InstrumentTable("acme"), silence_limit=silence)
         self.dial = Dial("one", ["wss://acme.test"], [channel(text) for text in channels], **dial)
         self.credentials = credentials
         self.at = 1000 * SECOND
+        self.news: list[SubscriptionUpdate] = []
         self.dialled()
 
     def dialled(self) -> None:
@@ -186,7 +203,7 @@ class Talk:
         return self
 
     def redial(self, reason: str = "disconnected: 1006") -> Talk:
-        assert self.session.closed(reason, self.at) == []
+        assert self.data(self.session.closed(reason, self.at)) == []
         self.dialled()
         return self.open()
 
@@ -200,11 +217,16 @@ class Talk:
             after = self.session.deadline()
             assert after is None or after > self.at, "the deadline stays in the past"
         self.at = end
-        return out + self.session.tick(end)
+        return self.data(out + self.session.tick(end))
+
+    def data(self, events: list[MarketEvent]) -> list[MarketEvent]:
+        """What was handed out, the news of subscriptions set aside in ``news``."""
+        self.news += [event for event in events if isinstance(event, SubscriptionUpdate)]
+        return [event for event in events if not isinstance(event, SubscriptionUpdate)]
 
     def hear(self, *said: Any) -> list[MarketEvent]:
         frames = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in said]
-        return self.session.receive(frames, self.at)
+        return self.data(self.session.receive(frames, self.at))
 
     def sent(self) -> list[str]:
         """What went out since the last look, in short: ``sub trade BTC-USDT``."""
@@ -222,7 +244,16 @@ class Talk:
         return self.session.fetches.pop(0)
 
     def answer(self, fetch: Fetch, *said: Any) -> list[MarketEvent]:
-        return self.session.answered(fetch, Answer(200, json.dumps(list(said)).encode()), self.at)
+        return self.data(self.session.answered(fetch, Answer(200, json.dumps(list(said)).encode()), self.at))
+
+    def twin(self, *channels: str) -> Talk:
+        """Another socket of the same collector, open at the same time; without ``channels`` it carries the same."""
+        other = copy.copy(self)
+        if channels:
+            other.dial = evolve(self.dial, channels=[channel(text) for text in channels])
+        other.news = []
+        other.dialled()
+        return other.open()
 
     def states(self) -> dict[str, str]:
         return {str(entry.channel): entry.state.value for entry in self.feed.ledger}

@@ -106,7 +106,7 @@ def test_a_passing_refusal_is_asked_again_later_and_later(talk, kind):
 def test_refused_credentials_end_the_feed(talk):
     speaking = talk("plain", T).open()
     speaking.hear({"e": "no", "kind": "credentials", "why": "bad key"})
-    assert speaking.session.fatal == "the venue refused the credentials: bad key"
+    assert speaking.session.fatal == "the venue refused the credentials (bad key)"
     assert speaking.session.close_reason == speaking.session.fatal
 
 
@@ -134,7 +134,7 @@ def test_login_comes_first(talk):
     ("said", "close_reason", "fatal"),
     [
         ([{"e": "no", "why": "busy", "kind": "retry"}], "the login was refused: busy", False),
-        ([{"e": "no", "why": "who?", "kind": "credentials"}], "the venue refused the credentials: who?", True),
+        ([{"e": "no", "why": "who?", "kind": "credentials"}], "the venue refused the credentials (who?)", True),
         ([], "no answer to the login", False),
     ],
 )
@@ -180,7 +180,7 @@ def test_giving_up_where_the_venue_knows_no_way_takes_a_fresh_socket(talk):
     speaking = talk("plain", T, U).open()
     speaking.session.remove(speaking.dial.channels[:1], speaking.at)
     assert speaking.states() == {U: "asked"}
-    assert speaking.session.close_reason == "channels were given up, which takes a fresh socket here"
+    assert speaking.session.leaving == "channels were given up, which takes a fresh socket here"
 
 
 def test_a_channel_whose_request_cannot_be_written_harms_no_other(talk_with):
@@ -204,20 +204,84 @@ def test_a_channel_whose_request_cannot_be_written_harms_no_other(talk_with):
     assert speaking.session.statistics.hook_errors == 2
 
 
-def test_silence_is_read_off_the_ledger(talk):
+def test_a_second_socket_does_not_make_a_flowing_channel_look_asked(talk):
+    first = talk("plain", T).open()
+    first.hear({"e": "ok", "id": "1"}, TRADE)
+    second = first.twin()
+    assert (first.states(), second.session.asking.state(second.dial.channels[0])) == ({T: "receiving"}, "asked")
+    second.hear({"e": "ok", "id": "1"})
+    first.data(first.session.closed("gone", first.at))
+    assert first.states() == {T: "receiving"}  # nothing had to be said on the second one yet
+    second.data(second.session.closed("gone too", second.at))
+    assert [(each.state, each.reason) for each in first.news + second.news] == [
+        ("asked", None),
+        ("acknowledged", None),
+        ("receiving", None),
+        ("wanted", "gone too"),
+    ]
+
+
+def test_data_on_one_socket_is_no_acknowledgement_on_another(talk):
+    first = talk("plain", T).open()
+    first.hear({"e": "ok", "id": "1"}, TRADE)
+    second = first.twin()
+    second.sent()
+    second.later(10.1)
+    assert second.sent() == [f"sub {T}"]
+    second.later(10)
+    assert second.session.close_reason == f"no acknowledgement of {T}"
+    assert first.states() == {T: "receiving"}
+
+
+def test_a_missing_ack_does_not_cut_off_those_that_flow(talk):
+    speaking = talk("plain", T, U).open()
+    speaking.hear({"e": "ok", "c": [T]}, TRADE)
+    speaking.later(20.1)
+    assert speaking.session.close_reason is None
+    assert speaking.session.leaving == f"no acknowledgement of {U}"
+    second = speaking.twin()
+    speaking.session.closed("left", speaking.at)
+    second.hear({"e": "ok", "c": [T]}, {**TRADE, "id": "2"})
+    second.later(20.1)  # there neither: it is not moved on and on, but asked for now and then
+    assert (second.session.leaving, second.session.close_reason) == (None, None)
+    assert second.states() == {T: "receiving", U: "wanted"}
+    second.sent()
+    second.later(61)
+    assert second.sent()[0] == f"sub {U}"
+
+
+def test_a_refusal_on_one_socket_holds_for_all(talk):
+    first = talk("plain", T, U).open()
+    second = first.twin()
+    second.hear({"e": "no", "c": [T], "why": "delisted"})
+    assert first.states() == {T: "rejected", U: "asked"}
+    first.sent()
+    first.session.closed("cut", first.at)
+    first.dialled()
+    assert first.open().sent() == [f"sub {U}"]
+
+
+def test_every_change_is_told_once(talk):
     speaking = talk("plain", T, U).open()
     speaking.hear({"e": "ok", "id": "1"})
-    speaking.later(20)
-    speaking.hear(TRADE)
-    speaking.later(15)
-    status = {row["symbol"]: row for row in speaking.feed.ledger.status(speaking.at, 30)}
-    assert (status["BTC-USDT"]["state"], status["BTC-USDT"]["silent_seconds"]) == ("receiving", 15)
-    assert (status["ETH-USDT"]["state"], status["ETH-USDT"]["silent_seconds"]) == ("silent", 35)
-    assert status["ETH-USDT"]["last_received"] is None
-    summary = speaking.feed.ledger.summary(speaking.at, 30)
-    assert (summary["channels"], summary["receiving"], summary["silent"]) == (2, 1, 1)
-    assert summary["silent_channels"] == [U]
-    assert speaking.feed.ledger.summary(speaking.at, lambda channel: None)["silent"] == 0
+    speaking.hear(TRADE, TRADE)
+    speaking.hear({"e": "ok", "id": "1"})
+    speaking.redial("cut")
+    speaking.hear({"e": "no", "c": [U], "why": "gone"})
+    told = [(f"{each.data_type.value} {each.symbol}", each.state, each.reason) for each in speaking.news]
+    assert told == [
+        (T, "asked", None),
+        (U, "asked", None),
+        (T, "acknowledged", None),
+        (U, "acknowledged", None),
+        (T, "receiving", None),
+        (T, "wanted", "cut"),
+        (U, "wanted", "cut"),
+        (T, "asked", None),
+        (U, "asked", None),
+        (U, "rejected", "gone"),
+    ]
+    assert {each.received for each in speaking.news} == {speaking.at}
 
 
 def test_a_late_acknowledgement_does_not_pass_for_giving_up(talk):

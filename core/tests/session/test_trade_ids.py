@@ -107,6 +107,55 @@ def test_a_jump_before_the_proof_doubles_what_it_takes():
     assert ids.consecutive("BTC-USDT")
 
 
+@pytest.mark.parametrize(
+    ("before", "span"),
+    [
+        ([trade(id) for id in range(1, 2 + PROOF)], (1, 200)),
+        ([trade(3, count=3), *(trade(id) for id in range(4, 5 + PROOF))], (1, 200)),
+        ([trade(1), *(trade(id) for id in range(10, 11 + 2 * PROOF))], (10, 200)),  # nobody knows of what was before
+        ([trade("x"), *(trade(id) for id in range(10, 11 + 4 * PROOF))], (10, 200)),
+        ([trade(1), trade(5)], None),
+        ([], None),
+    ],
+)
+def test_the_span_of_ids_that_are_all_trades(before, span):
+    ids = TradeIds()
+    ids.check(before)
+    ids.check([trade(200)])
+    ids.pause("BTC-USDT")
+    assert ids.span("BTC-USDT") == span
+
+
+@pytest.mark.parametrize("start", [TradeIds, after_proof])
+@pytest.mark.parametrize(("id", "count"), [(None, 1), ([], 1), (7, 1), ("150", None), ("150", "2"), ("150", [])])
+def test_a_trade_that_breaks_the_contract_harms_nothing(start, id, count):
+    ids = start()
+    broken = Trade("acme", "BTC-USDT", 1, 1, id, "buy", ONE, ONE, count)
+    assert ids.check([broken, broken]) == []
+    ids.pause("BTC-USDT")
+    ids.refilling("BTC-USDT")
+    assert ids.check([broken]) == []
+    assert ids.highest("BTC-USDT") == (100 if start is after_proof else 0)
+
+
+def test_ids_that_are_no_numbers_are_never_odd():
+    ids = TradeIds()
+    assert ids.check([trade(f"a-{id}") for id in range(50)]) == []
+    assert ids.check([trade(id) for id in range(50)]) == []
+    assert not ids.consecutive("BTC-USDT")
+
+
+def test_of_a_refilled_stream_whose_ids_jump_every_id_is_compared():
+    ids = TradeIds()
+    ids.check([trade(id) for id in range(0, 100, 10)])
+    ids.refilling("BTC-USDT")
+    assert ids.check([trade(id) for id in range(100, 200, 10)]) == []
+    assert ids.highest("BTC-USDT") == 190
+    assert [odd.number for odd in ids.check([trade(185), trade(200), trade(190), trade("x")])] == [185, 190]
+    ids.pause("BTC-USDT")
+    assert ids.check([trade(300), trade(310)]) == []
+
+
 @given(st.lists(st.integers(1, PROOF - 2), min_size=1, max_size=40))
 def test_ids_that_jump_before_any_proof_are_never_accused(runs):
     ids, id = TradeIds(), 0

@@ -10,7 +10,7 @@ from attrs import define, field
 from tickhive.channels import Channel, DataType
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Accepted, Rejected, Request, Unsubscribed
-from tickhive.session.ledger import ASKED, REJECTED
+from tickhive.session.ledger import ACKNOWLEDGED, ASKED, RECEIVING, Carried, SubscriptionState
 from tickhive.session.timers import SECOND
 
 if TYPE_CHECKING:
@@ -30,28 +30,50 @@ class Pending:
 
 
 class Asking:
-    """The channels of one socket and its open requests. Each has at most one open request; a later one replaces it."""
+    """The channels of one socket and its open requests. Each has at most one open request; a later one replaces it.
+
+    ``channels`` tells how far each has come on this socket, whatever other sockets do.
+    """
 
     def __init__(self, session: Session, channels: Iterable[Channel], ack_seconds: float) -> None:
         self._session = session
         self._ack = int(ack_seconds * SECOND)
-        self.channels: dict[Channel, None] = {}
+        self.channels: dict[Channel, Carried] = {}
         self._topics: dict[tuple[DataType, str], list[Channel]] = {}
         self._by_id: dict[str, Pending] = {}
         self._by_channel: dict[Channel, Pending] = {}
         self._renewing: set[Channel] = set()
-        self._leaving: set[Channel] = set()
+        self._leaving: dict[Channel, Carried] = {}
         self._later: dict[Channel, int] = {}
         self.take(channels)
 
-    def take(self, channels: Iterable[Channel]) -> list[Channel]:
+    def state(self, channel: Channel) -> SubscriptionState | None:
+        """How far this socket has come with a channel; None for one it does not carry."""
+        carried = self.channels.get(channel)
+        return carried.state if carried is not None else None
+
+    def confirmed(self, channel: Channel, by: int) -> bool:
+        """Whether the venue had confirmed a channel on this socket by then (ns UTC)."""
+        carried = self.channels.get(channel)
+        return carried is not None and carried.state in (ACKNOWLEDGED, RECEIVING) and carried.since <= by
+
+    def received(self, channel: Channel, at: int) -> None:
+        """A channel's data came on this socket: its first, or what ends a silence."""
+        carried = self.channels.get(channel)
+        if carried is not None:
+            self._session.feed.ledger.received(carried, at)
+
+    def take(self, channels: Iterable[Channel], at: int | None = None) -> list[Channel]:
         """Carry these channels too; answers those that were not carried before."""
-        added = [channel for channel in channels if channel not in self.channels]
+        ledger = self._session.feed.ledger
+        added = [channel for channel in dict.fromkeys(channels) if channel not in self.channels]
+        ledger.want(added, at)
         for channel in added:
-            self.channels[channel] = None
+            leaving = self._leaving.pop(channel, None)
+            if leaving is not None:
+                ledger.released(leaving, at)
+            self.channels[channel] = ledger.carry(channel)
             self._topics.setdefault((channel.data_type, channel.symbol), []).append(channel)
-            self._leaving.discard(channel)
-        self._session.feed.ledger.want(added)
         return added
 
     def topic(self, data_type: DataType, symbol: str) -> Sequence[Channel]:
@@ -63,7 +85,7 @@ class Asking:
     def subscribe(self, channels: Iterable[Channel], at: int, attempt: int = 1) -> None:
         """Ask for channels. What no request names was carried by the address and counts as acknowledged."""
         session, ledger = self._session, self._session.feed.ledger
-        wanted = ledger.askable(channels)
+        wanted = ledger.askable(channel for channel in channels if channel in self.channels)
         if not wanted:
             return
         requests, fault = session.hooks.many(
@@ -74,36 +96,46 @@ class Asking:
                 for channel in wanted:
                     self.subscribe([channel], at, attempt)
             else:
-                self._refuse(wanted[0], fault)
+                ledger.rejected(self.channels[wanted[0]], fault, at)
             return
         for channel in wanted:
-            ledger.asked(channel, at)
+            ledger.asked(self.channels[channel], at)
             self._later.pop(channel, None)
         self._send(requests, at, attempt, giving_up=False)
         for channel in wanted:
             if channel not in self._by_channel:
-                ledger.acknowledged(channel, at)
+                ledger.acknowledged(self.channels[channel], at)
             if channel.data_type is DataType.ORDERBOOK:
                 session.desk.expect(channel, at)
 
     def renew(self, channel: Channel, at: int) -> bool:
         """Give a channel up and, once that is confirmed, ask for it again; False when the venue knows no way to."""
-        if not self._unsubscribe([channel], at):
-            return False
-        self._renewing.add(channel)
-        return True
+        return self._renew([channel], at)
+
+    def again(self, channels: Sequence[Channel], at: int) -> None:
+        """Ask once more for channels that should be flowing, those with an open request excepted."""
+        due = [channel for channel in channels if channel in self.channels and channel not in self._by_channel]
+        if due and not self._renew(due, at):
+            self.subscribe(due, at)
+
+    def _renew(self, channels: list[Channel], at: int) -> bool:
+        renewing = set(channels) - self._renewing
+        self._renewing |= renewing
+        if self._unsubscribe(channels, at):
+            return True
+        self._renewing -= renewing
+        return False
 
     def leave(self, channels: Iterable[Channel], at: int) -> bool:
         """Give channels up for good; False when that takes a fresh socket."""
         leaving = [channel for channel in channels if channel in self.channels]
         for channel in leaving:
-            del self.channels[channel]
+            self._leaving[channel] = self.channels.pop(channel)
             self._topics[(channel.data_type, channel.symbol)].remove(channel)
             self._later.pop(channel, None)
             self._renewing.discard(channel)
         if not leaving:
             return True
-        self._leaving.update(leaving)
         if self._unsubscribe(leaving, at):
             return True
         for channel in leaving:
@@ -149,7 +181,7 @@ class Asking:
             else:
                 self._answered(channel)
                 if channel in self.channels:
-                    self._session.feed.ledger.acknowledged(channel, at)
+                    self._session.feed.ledger.acknowledged(self.channels[channel], at)
 
     def unsubscribed(self, event: Unsubscribed, at: int) -> None:
         """The venue confirmed that channels are no longer sent."""
@@ -182,7 +214,8 @@ class Asking:
                 self.subscribe([channel], at)
         else:
             for channel in refused:
-                self._refuse(channel, event.reason)
+                if channel in self.channels:
+                    self._session.feed.ledger.rejected(self.channels[channel], event.reason, at)
         return True
 
     def _named(self, id: str | None, channels: Sequence[Channel]) -> list[tuple[Channel, Pending | None]]:
@@ -215,11 +248,11 @@ class Asking:
             self._renewing.discard(channel)
             self.subscribe([channel], at)
         elif channel in self._leaving:
-            self._leaving.discard(channel)
-            self._session.forget(channel)
+            self._forget(channel, at)
 
-    def _refuse(self, channel: Channel, reason: str) -> None:
-        self._session.feed.ledger.rejected(channel, reason)
+    def _forget(self, channel: Channel, at: int) -> None:
+        self._session.feed.ledger.released(self._leaving.pop(channel), at)
+        self._session.forget(channel)
 
     # Deadlines
 
@@ -233,18 +266,32 @@ class Asking:
             for channel in left:
                 self._given_up(channel, at)
             return
-        ledger = self._session.feed.ledger
-        left = [channel for channel in left if channel in self.channels and ledger.state(channel) is ASKED]
+        left = [channel for channel in left if self.state(channel) is ASKED]
         if not left:
             return
         if pending.attempt == 1:
             self.subscribe(left, at, attempt=2)
-        else:
-            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-            self._session.close(f"no acknowledgement of {left[0]}{more}")
+            return
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        reason = f"no acknowledgement of {left[0]}{more}"
+        if not any(carried.state is RECEIVING for carried in self.channels.values()):
+            self._session.close(reason)
+        elif self._session.leaving is None:
+            # Others flow here: they are not cut off, and not moved for the same channel time and again.
+            entries = [self.channels[channel].entry for channel in left]
+            if any(entry.may_move(at) for entry in entries):
+                for entry in entries:
+                    entry.moved_at = at
+                self._session.leave(reason)
+            else:
+                for channel in left:
+                    self._ask_later(channel, "no acknowledgement", at)
 
     def _ask_later(self, channel: Channel, reason: str, at: int) -> None:
-        attempts = self._session.feed.ledger.lost(channel, reason)
+        carried = self.channels.get(channel)
+        if carried is None:
+            return
+        attempts = self._session.feed.ledger.postponed(carried, reason, at)
         self._later[channel] = at + min(_LONGEST_WAIT_SECONDS, 2 ** min(max(attempts - 1, 0), 6)) * SECOND
         self._session.timers.set(self._again, None, min(self._later.values()))
 
@@ -258,12 +305,9 @@ class Asking:
 
     # The end
 
-    def lost(self, reason: str) -> None:
-        """The socket is gone: everything it carried is wanted again, what was being given up is gone with it."""
-        session = self._session
-        for channel in self.channels:
-            if session.feed.ledger.state(channel) is not REJECTED:
-                session.feed.ledger.lost(channel, reason)
+    def lost(self, reason: str, at: int) -> None:
+        """The socket is gone: what no other one carries is wanted again, what was being given up is gone with it."""
+        for carried in self.channels.values():
+            self._session.feed.ledger.dropped(carried, reason, at)
         for channel in list(self._leaving):
-            session.forget(channel)
-        self._leaving.clear()
+            self._forget(channel, at)

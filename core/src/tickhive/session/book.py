@@ -30,6 +30,7 @@ _TRACKED = 64  # best levels kept in order after a full sort
 _MOST_TRACKED = 96  # insertions may grow the ordered part to this before it is cut back
 _LARGEST_TRACKED_READ = 50  # deeper reads sort everything
 _IDLE = 64  # deltas without a read after which a side stops being kept in order
+_IDLE_AFTER_PEEK = 8  # the same after a mere ``peek``: beyond that, searching for the best costs less than keeping it
 
 
 class BookState(StrEnum):
@@ -46,16 +47,32 @@ class BookSide:
 
     Order is that of the exact decimal values. Conversion to float never reverses an order, it can only make two
     prices equal; where that happens the side is read through ``Decimal`` until the next snapshot.
+
+    ``horizon`` is set once far levels were cut off to bound memory: half way between the best price and the last one
+    kept, signed so that smaller is better. A side whose best price is behind it has been eaten through to where levels
+    may be missing.
     """
 
-    __slots__ = ("_bound", "_descending", "_exact", "_idle", "_keys", "_prices", "_sign", "levels")
+    __slots__ = (
+        "_bound",
+        "_descending",
+        "_exact",
+        "_hasty",
+        "_idle",
+        "_keys",
+        "_prices",
+        "_sign",
+        "horizon",
+        "levels",
+    )
 
     def __init__(self, descending: bool, levels: dict[str, str] | None = None) -> None:
         self.levels: dict[str, str] = {} if levels is None else levels
         self._descending = descending
         self._sign = -1.0 if descending else 1.0
         self._forget()
-        self._exact = False
+        self._exact = self._hasty = False
+        self.horizon: float | None = None
 
     def _forget(self) -> None:
         """Stop keeping the best levels in order."""
@@ -70,7 +87,8 @@ class BookSide:
         zeros = ZEROS
         self.levels = {level.price: level.size for level in levels if level.size not in zeros}
         self._forget()
-        self._exact = False
+        self._exact = self._hasty = False
+        self.horizon = None
 
     def apply(self, changes: Iterable[Level]) -> None:
         """Set absolute sizes; zero deletes, deleting an unknown level is harmless."""
@@ -90,6 +108,7 @@ class BookSide:
         """``apply`` that also keeps the ordered part right; only levels that come or go there cost a search."""
         self._idle += 1
         if self._idle > _IDLE:
+            self._hasty = True
             self._forget()
             self.apply(changes)
             return
@@ -131,8 +150,54 @@ class BookSide:
                 keys = self._sort()
             if keys is not None:
                 self._idle = 0
+                self._hasty = False
                 return self._sizes(self._prices[:depth])
         return self._sizes(sorted(self.levels, key=Decimal, reverse=self._descending)[:depth])
+
+    def peek(self) -> float | None:
+        """The best price as a float, for a look now and then; None when there is none. Non-numbers raise ValueError.
+
+        A side that changes often between looks is searched, any other is kept in order until the next one.
+        """
+        if not self.levels:
+            return None
+        keys = self._keys
+        if not keys and not self._hasty and not self._exact:
+            keys = self._sort()
+        if keys:
+            self._idle = min(self._idle, _IDLE - _IDLE_AFTER_PEEK)
+            return self._sign * keys[0]
+        return max(map(float, self.levels)) if self._descending else min(map(float, self.levels))
+
+    def cut(self, depth: int) -> None:
+        """Keep the best ``depth`` levels only."""
+        levels = self.levels
+        if len(levels) <= depth:
+            return
+        keys = self._keys if self._keys is not None or self._exact else self._sort()
+        if keys is not None and self._bound == math.inf:
+            for price in self._prices[depth:]:
+                del levels[price]
+            del keys[depth:], self._prices[depth:]
+            self._idle = 0
+            return
+        prices = sorted(levels, key=float, reverse=self._descending)
+        if float(prices[depth - 1]) == float(prices[depth]):
+            prices = sorted(levels, key=Decimal, reverse=self._descending)
+        self.levels = {price: levels[price] for price in prices[:depth]}
+        self._forget()
+
+    def bound(self, most: int) -> None:
+        """Cut far levels off, a quarter of them, when there are more than ``most``."""
+        if len(self.levels) > most:
+            self.cut(most - most // 4)
+            keys = [self._sign * float(price) for price in self.levels]
+            self.horizon = (min(keys) + max(keys)) / 2
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the best price is behind the horizon."""
+        return self.horizon is not None and (best := self.peek()) is not None and self._sign * best > self.horizon
 
     def _sizes(self, prices: list[str]) -> Sequence[tuple[str, str]]:
         levels = self.levels
@@ -239,6 +304,27 @@ class OrderBook(BookReader):
         if asks:
             self._asks.apply(asks)
 
+    @property
+    def reaching(self) -> bool:
+        """``crossed``, at the price of a look now and then. Text that is no number raises as there."""
+        bid, ask = self._bids.peek(), self._asks.peek()
+        if bid is None or ask is None or bid < ask:
+            return False
+        # Floats that differ are in the order of the exact prices; equal ones may stand for prices that differ.
+        return bid > ask or self.crossed
+
+    def bound(self, most: int) -> None:
+        """Cut far levels off a side that has more than ``most``. What is left is right down to half of its price range,
+        which ``exhausted`` watches: a level that was cut off is sent again only when its size changes.
+        """
+        self._bids.bound(most)
+        self._asks.bound(most)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the market came so near to the levels cut off that the best ones may be missing."""
+        return self._bids.exhausted or self._asks.exhausted
+
     def clear(self) -> None:
         """Hold nothing."""
         self.apply_snapshot((), ())
@@ -246,6 +332,35 @@ class OrderBook(BookReader):
     def copy(self) -> BookCopy:
         """The book as it is now, for keeping."""
         return BookCopy(self._bids.levels, self._asks.levels)
+
+
+class ShallowBook(OrderBook):
+    """The book of a channel that carries the best ``depth`` levels only: others are dropped after every change.
+
+    Some venues leave it to the client to drop what falls out of the depth, and all send a level again when it comes
+    back into it; so a book cut after every change is right. One cut less often would bring stale levels back, and one
+    cut on a channel that does not send them again would miss them.
+    """
+
+    __slots__ = ("depth",)
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+
+    def apply_snapshot(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Hold the best of these levels."""
+        super().apply_snapshot(bids, asks)
+        self._cut()
+
+    def apply_delta(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
+        """Set the absolute sizes of these levels, a size of zero deletes; then keep the best ones."""
+        super().apply_delta(bids, asks)
+        self._cut()
+
+    def _cut(self) -> None:
+        self._bids.cut(self.depth)
+        self._asks.cut(self.depth)
 
 
 def _first(side: BookSide) -> PriceSize | None:

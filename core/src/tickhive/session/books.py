@@ -8,24 +8,32 @@ from decimal import Decimal
 from tickhive.channels import InstrumentTable
 from tickhive.errors import BookNotLive
 from tickhive.events import BookDelta, BookSnapshot
-from tickhive.session.book import BookCopy, BookState, OrderBook, PriceSize
+from tickhive.session.book import BookCopy, BookState, OrderBook, PriceSize, ShallowBook
 from tickhive.session.continuity import Verdict, chains, judge, moment
+from tickhive.session.overlap import Carrier, Overlap
 from tickhive.session.timers import SECOND
 
 ACCEPT, DROP, GAP = Verdict.ACCEPT, Verdict.DROP, Verdict.GAP
 LIVE = BookState.LIVE
 
 _MOST_BUFFERED = 1000  # deltas kept while a snapshot is fetched: 100 s of a venue that sends ten a second
+_LONGEST_HELD = 10 * SECOND  # no venue's REST answers lag behind its stream by more
 _FIRST_WAIT = SECOND // 2
 _LONGEST_WAIT = 30 * SECOND
 _SETTLED = 60 * SECOND  # a book that lived this long starts its waits anew
+
+MOST_LEVELS = 50_000
+"""Levels a side that are kept of a book without depth: above what any venue of today has in its deepest one."""
 
 
 class BookKeeper:
     """A book with its place in the venue's numbering.
 
     ``cause`` is set while the book is broken and no Gap has said so yet. ``latest`` is the last event applied,
-    ``heard`` when the last one for this book came, applied or not (ns UTC).
+    ``heard`` when the last one for this book came, applied or not (ns UTC), ``looked`` what ``latest`` was at the last
+    look whether the book can be right. ``carriers`` are the sockets that bring it; ``overlap`` is there while these are
+    several, and until the one that is left has caught up. ``repairer`` is the one that sees to a repair.
+    ``most_levels`` bounds a side without depth.
     """
 
     __slots__ = (
@@ -33,24 +41,30 @@ class BookKeeper:
         "book",
         "bridging",
         "buffer",
+        "carriers",
         "cause",
         "depth",
         "exchange",
         "heard",
         "latest",
         "live_since",
+        "looked",
+        "most_levels",
         "not_before",
+        "overlap",
+        "repairer",
         "repairs",
         "sequence",
         "state",
         "symbol",
     )
 
-    def __init__(self, exchange: str, symbol: str, depth: int) -> None:
+    def __init__(self, exchange: str, symbol: str, depth: int, most_levels: int = MOST_LEVELS) -> None:
         self.exchange = exchange
         self.symbol = symbol
         self.depth = depth
-        self.book = OrderBook()
+        self.most_levels = most_levels
+        self.book = ShallowBook(depth) if depth else OrderBook()
         self.state = BookState.EMPTY
         self.sequence: int | None = None
         self.bridging = False
@@ -61,7 +75,18 @@ class BookKeeper:
         self.live_since: int | None = None
         self.not_before = 0
         self.repairs = 0
+        self.repairer: Carrier | None = None
+        self.looked: BookSnapshot | BookDelta | None = None
+        self.carriers: dict[Carrier, None] = {}
+        self.overlap: Overlap | None = None
         self._stray: BookDelta | None = None
+
+    def join(self, carrier: Carrier) -> None:
+        """A socket asks for the book or brings it."""
+        if carrier not in self.carriers:
+            if self.carriers and self.overlap is None:
+                self.overlap = Overlap(self, next(iter(self.carriers)) if self.state is LIVE else None)
+            self.carriers[carrier] = None
 
     @property
     def last_received(self) -> int | None:
@@ -81,14 +106,24 @@ class BookKeeper:
             raise
         self.sequence, self.bridging, self.latest = snapshot.sequence, fetched, snapshot
         self._stray = None
-        if fetched:
-            for delta in self.buffer:
-                if self.follow(delta) is GAP:
-                    self.book.clear()
-                    return False
+        if fetched and not self._catch_up():
+            self.book.clear()
+            while self.buffer and self.buffer[0].received < snapshot.received - _LONGEST_HELD:
+                self.buffer.popleft()  # from before a restart of the numbers: no snapshot to come is older than it
+            return False
         self.buffer.clear()
         self.state = LIVE
         self.live_since = snapshot.received
+        return True
+
+    def _catch_up(self) -> bool:
+        """Apply the deltas held; False when they do not connect. Those of two sockets come in no common order."""
+        waiting = list(self.buffer)
+        while waiting:
+            left = [delta for delta in waiting if self.follow(delta) is GAP]
+            if len(left) == len(waiting):
+                return False
+            waiting = left
         return True
 
     def follow(self, delta: BookDelta) -> Verdict:
@@ -115,10 +150,26 @@ class BookKeeper:
         this the book would stand still until the small numbers have grown past the large one.
         """
         latest, stray = self.latest, self._stray
-        if self.bridging or latest is None or delta.timestamp is None or delta.timestamp <= moment(latest):
+        if latest is None or not self.later(delta):
             return False
+        if self.bridging and delta.received < latest.received + _LONGEST_HELD:
+            return False  # a fetched snapshot is normally ahead of the stream for a while
         self._stray = delta
         return stray is not None and chains(delta, stray)
+
+    def strayed(self, delta: BookDelta) -> bool:
+        """Whether this delta was dropped a moment ago and may be one after a restart of the numbers."""
+        return self._stray is delta
+
+    def later(self, event: BookSnapshot | BookDelta) -> bool:
+        """Whether an event is later than the book by the venue's clock."""
+        latest = self.latest
+        return latest is not None and event.timestamp is not None and event.timestamp > moment(latest)
+
+    def earlier(self, event: BookSnapshot | BookDelta) -> bool:
+        """Whether an event is earlier than the book by the venue's clock."""
+        latest = self.latest
+        return latest is not None and None not in (event.timestamp, latest.timestamp) and moment(event) < moment(latest)
 
     def hold(self, delta: BookDelta) -> None:
         """Keep a delta until a snapshot is there; the oldest go first when too many wait."""
@@ -136,6 +187,29 @@ class BookKeeper:
         self.state = BookState.BROKEN
         self.book.clear()
         self.buffer.clear()
+        if self.overlap is not None:
+            self.overlap.broken()
+
+    def fault(self, instruments: InstrumentTable) -> str | None:
+        """Why the book cannot be right as it stands, None when nothing speaks against it. Costs no sorting when it was
+        looked at before. Before a market opens, bids and asks may overlap.
+        """
+        book = self.book
+        try:
+            if book.reaching:
+                instrument = instruments.get(self.symbol)
+                if instrument is None or instrument.status != "preopen":
+                    return "crossed book"
+            if book.exhausted:
+                return "the market came near levels that were cut off"
+        except (ValueError, ArithmeticError):
+            return "a level that is not a number"
+        return None
+
+    def resume_from(self, event: BookSnapshot | BookDelta, cause: str) -> None:
+        """Stand where an earlier run of the process ended: not served, and told as broken when it begins."""
+        self.latest, self.sequence, self.cause = event, event.sequence, cause
+        self.state = BookState.BROKEN
 
     def plan_repair(self, at: int) -> None:
         """Count a repair and set the earliest moment of the next: twice the wait each time, up to 30 s."""
@@ -223,7 +297,9 @@ class BookView:
         return self._right().top(depth)
 
     def copy(self) -> BookCopy:
-        """The whole book as it is now; nothing changes it again."""
+        """The whole book as it is now; nothing changes it again. Of a book with more levels than are kept, the far ones
+        are missing.
+        """
         return self._right().copy()
 
     def _live(self) -> OrderBook:
@@ -235,14 +311,9 @@ class BookView:
     def _right(self) -> OrderBook:
         """The book, after a look whether it can be right. Before a market opens its sides may overlap."""
         book, keeper = self._live(), self._keeper
-        try:
-            crossed = book.crossed
-        except (ValueError, ArithmeticError):
-            keeper.doubt("a level that is not a number")
-            raise BookNotLive(keeper.exchange, keeper.symbol, keeper.state.value) from None
-        if crossed:
-            instrument = self._instruments.get(keeper.symbol)
-            if instrument is None or instrument.status != "preopen":
-                keeper.doubt("crossed book")
-                raise BookNotLive(keeper.exchange, keeper.symbol, "crossed")
+        fault = keeper.fault(self._instruments)
+        if fault is not None:
+            keeper.doubt(fault)
+            state = "crossed" if fault == "crossed book" else keeper.state.value
+            raise BookNotLive(keeper.exchange, keeper.symbol, state)
         return book

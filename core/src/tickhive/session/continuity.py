@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from enum import Enum
+from typing import TypeAlias
+
+from attrs import define
 
 from tickhive.channels import DataType
 from tickhive.events import BookDelta, Gap, MarketEvent, Trade
@@ -61,7 +64,8 @@ _LONGEST_ID = 30
 def trade_number(trade: Trade) -> int | None:
     """The trade's id as a number, None where the venue's ids are not numbers."""
     text = trade.id
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID else None
+    number = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
+    return int(text) if number else None
 
 
 class TradeStep(Enum):
@@ -70,6 +74,9 @@ class TradeStep(Enum):
     NEXT = "next"
     KNOWN = "known"
     APART = "apart"
+
+
+NEXT, KNOWN, APART = TradeStep.NEXT, TradeStep.KNOWN, TradeStep.APART
 
 
 def trade_step(last: Trade, trade: Trade) -> TradeStep:
@@ -99,7 +106,8 @@ def interruption_gap(
     Trades whose ids are numbers: the first and the last missing id; none when the venue restarted its numbers. Other
     trades: the ids on either side.
     """
-    gap = Gap(first.exchange, first.symbol, None, at, data_type, moment(last), moment(first), cause, params=params)
+    start, end = sorted((moment(last), moment(first)))  # frames may overtake each other on their way
+    gap = Gap(first.exchange, first.symbol, None, at, data_type, start, end, cause, params=params)
     if isinstance(last, Trade) and isinstance(first, Trade):
         old, new = trade_number(last), trade_number(first)
         if old is None or new is None:
@@ -109,55 +117,147 @@ def interruption_gap(
     return gap
 
 
-_MOST_REMEMBERED = 100_000  # keys per event class; far above what any venue lists
+_MOST_REMEMBERED = 100_000  # keys per event class and socket; far above what any venue lists
+
+StreamKey: TypeAlias = tuple[type[MarketEvent], Hashable]
+"""An event class and what tells its streams apart: the symbol, a candle's symbol and interval."""
+
+
+class Line:
+    """What came on one socket: ``last`` maps an event class to its streams, each to its last event.
+
+    The session writes it for every event, so it holds plain dictionaries. ``first`` has the event each stream began
+    with, ``inherited`` the last events of streams whose earlier socket is gone and which this one carries without
+    having brought anything yet. ``covers`` tells whether the venue had confirmed a stream on this socket at a moment
+    (ns UTC), ``since`` when the socket was opened.
+    """
+
+    __slots__ = ("covers", "first", "inherited", "last", "since")
+
+    def __init__(self, classes: Iterable[type[MarketEvent]], covers: Callable[[StreamKey, int], bool]) -> None:
+        self.last: dict[type[MarketEvent], dict[Hashable, MarketEvent]] = {kind: {} for kind in classes}
+        self.first: dict[StreamKey, MarketEvent] = {}
+        self.inherited: dict[StreamKey, MarketEvent] = {}
+        self.covers = covers
+        self.since = 0
+
+    def streams(self) -> Iterator[tuple[StreamKey, MarketEvent]]:
+        """Every stream this socket carries data of, with its last event."""
+        for kind, streams in self.last.items():
+            for key, event in streams.items():
+                yield (kind, key), event
+        yield from self.inherited.items()
+
+    def latest(self, stream: StreamKey) -> MarketEvent | None:
+        """The last event of a stream on this socket; None when it has brought none."""
+        return self.last[stream[0]].get(stream[1])
+
+    def carried(self, stream: StreamKey, at: int) -> bool:
+        """Whether a stream came on this socket already at a moment: nothing after it was missed."""
+        first = self.first.get(stream)
+        return (first is not None and first.received <= at) or self.covers(stream, at)
+
+
+@define
+class Ending:
+    """What the end of a socket means for a stream it carried, whose last event there was ``before``.
+
+    ``line`` is another socket that took the stream up only after this one had fallen quiet, beginning with ``first``:
+    what lies between came on neither. Without a ``line`` the stream stands interrupted.
+    """
+
+    stream: StreamKey
+    before: MarketEvent
+    line: Line | None = None
+    first: MarketEvent | None = None
+
+
+@define
+class Resumption:
+    """A stream came back after its socket was lost. ``before`` is its last event from then, ``gap`` the hole between,
+    None when nothing was missed. ``known``: the event was there before and says nothing of what follows.
+    """
+
+    before: MarketEvent
+    gap: Gap | None = None
+    known: bool = False
 
 
 class Continuity:
-    """The last event of every stream, and those whose socket was lost since.
+    """Where every stream stands, over all sockets of one collector.
 
-    ``last`` maps an event class to its streams: the symbol (a candle: symbol and interval) to the last event. The
-    session writes it for every event, so it holds plain dictionaries. A stream missing there has not begun, or was
-    interrupted and waits in ``interrupted`` for its first event.
+    A stream is ``interrupted`` when the last socket that carried it is gone; it waits there with its last event and the
+    cause until its next event comes, on whatever socket.
     """
 
-    def __init__(self, classes: Iterable[type[MarketEvent]]) -> None:
-        self.last: dict[type[MarketEvent], dict[Hashable, MarketEvent]] = {kind: {} for kind in classes}
-        self.interrupted: dict[tuple[type[MarketEvent], Hashable], tuple[MarketEvent, str]] = {}
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.interrupted: dict[StreamKey, tuple[MarketEvent, str]] = {}
 
-    def begin(self, event: MarketEvent, key: Hashable, data_type: DataType, params: str, at: int) -> Gap | None:
-        """Take the first event of a stream; answers the gap before it, if it was interrupted and missed something."""
-        kind = event.__class__
-        lost = self.interrupted.get((kind, key))
-        gap = None
+    def begin(
+        self, line: Line, event: MarketEvent, key: Hashable, data_type: DataType, params: str, at: int
+    ) -> Resumption | None:
+        """Take the first event of a stream on a line; answers how it goes on, if it was interrupted."""
+        stream = (event.__class__, key)
+        lost = self.interrupted.get(stream)
+        resumed = None
         if lost is not None:
-            last, cause = lost
-            step = TradeStep.APART
-            if isinstance(last, Trade) and isinstance(event, Trade):
-                step = trade_step(last, event)
-                if step is TradeStep.KNOWN:
-                    return None
-            if step is TradeStep.APART:
-                gap = interruption_gap(last, event, data_type, params, cause, at)
-            del self.interrupted[(kind, key)]
-        streams = self.last[kind]
+            resumed = Resumption(lost[0])
+            step = APART
+            if isinstance(resumed.before, Trade) and isinstance(event, Trade):
+                step = trade_step(resumed.before, event)
+            if step is KNOWN:
+                resumed.known = True
+                return resumed
+            if step is APART:
+                resumed.gap = interruption_gap(resumed.before, event, data_type, params, lost[1], at)
+            del self.interrupted[stream]
+        streams = line.last[event.__class__]
         if len(streams) < _MOST_REMEMBERED:
-            streams[key] = event
-        return gap
+            streams[key] = line.first[stream] = event
+        line.inherited.pop(stream, None)
+        return resumed
 
-    def interrupt(self, kind: type[MarketEvent], key: Hashable, cause: str) -> None:
-        """The socket of a stream is gone."""
-        event = self.last[kind].pop(key, None)
-        if event is not None:
-            self.interrupted[(kind, key)] = (event, cause)
+    def close(self, line: Line, cause: str, heard_at: int) -> list[Ending]:
+        """A socket is gone, of which nothing was heard after ``heard_at``; answers the streams this leaves a hole in.
 
-    def forget(self, kind: type[MarketEvent], key: Hashable) -> None:
+        Another socket goes on with a stream when it carried it by then: the hole of a socket that hung half open
+        before its successor came must not be taken for a change of sockets.
+        """
+        if line in self.lines:
+            self.lines.remove(line)
+        endings = []
+        for stream, event in line.streams():
+            going_on = [other for other in self.lines if other.latest(stream) is not None]
+            if any(other.carried(stream, heard_at) for other in going_on):
+                continue
+            if going_on:
+                endings.append(Ending(stream, event, going_on[0], going_on[0].first[stream]))
+                continue
+            heir = next((other for other in self.lines if other.covers(stream, heard_at)), None)
+            if heir is not None:
+                heir.inherited[stream] = event
+            else:
+                self.interrupted[stream] = (event, cause)
+                endings.append(Ending(stream, event))
+        return endings
+
+    def forget(self, stream: StreamKey) -> None:
         """The stream is not wanted any more."""
-        self.last[kind].pop(key, None)
-        self.interrupted.pop((kind, key), None)
+        for line in self.lines:
+            line.last[stream[0]].pop(stream[1], None)
+            line.first.pop(stream, None)
+            line.inherited.pop(stream, None)
+        self.interrupted.pop(stream, None)
 
-    def latest(self, kind: type[MarketEvent], key: Hashable) -> MarketEvent | None:
+    def latest(self, stream: StreamKey) -> MarketEvent | None:
         """The last event of a stream, before an interruption too."""
-        event = self.last[kind].get(key)
-        if event is None and (lost := self.interrupted.get((kind, key))) is not None:
-            return lost[0]
-        return event
+        found = [event for line in self.lines if (event := line.latest(stream)) is not None]
+        found += [line.inherited[stream] for line in self.lines if stream in line.inherited]
+        if stream in self.interrupted:
+            found.append(self.interrupted[stream][0])
+        return max(found, key=_received, default=None)
+
+
+def _received(event: MarketEvent) -> int:
+    return event.received

@@ -1,4 +1,4 @@
-"""The books one socket feeds: apply, verify, announce a break and repair that book alone."""
+"""The books one socket feeds: apply, verify, merge with what others bring, announce a break, repair that book alone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ LIVE, BROKEN = BookState.LIVE, BookState.BROKEN
 ACCEPT, GAP = Verdict.ACCEPT, Verdict.GAP
 
 _REPAIR_PATIENCE = 30 * SECOND  # a repair that brought no snapshot by then is tried again
+_LOOK = SECOND // 2  # a book nobody reads is looked at so often, if it changed
 _MOST_REPAIRS = 8  # repairs in a row without a book that lasts: a fresh socket is the better cure
 
 
@@ -30,6 +31,8 @@ class BookDesk:
 
     Consumers get every delta the venue sent, also while a book is broken (those who record want them); a Gap stands
     before the first one that does not follow. The hole ends with the next BookSnapshot.
+
+    A book that other sockets carry too is merged: what is known already is dropped, see ``Overlap``.
     """
 
     def __init__(self, session: Session) -> None:
@@ -37,7 +40,9 @@ class BookDesk:
         feed = session.feed
         self._keepers = feed.books
         self._mine: dict[BookKey, None] = {}  # in the order they came, so that a replay repeats itself
+        self._alone: dict[BookKey, BookKeeper] = {}  # those no other socket carries: all that the hot road sees
         self._fetching: set[BookKey] = set()
+        self._watching = False
         self._streams_fetch = feed.stack.offers("snapshot")
         self._verify = feed.verify_checksums and feed.stack.offers("checksum")
         self._checksum = feed.stack.bound("checksum")
@@ -46,23 +51,23 @@ class BookDesk:
 
     def delta(self, event: BookDelta, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         """A change of a book."""
-        keeper = self._keepers.get((event.symbol, event.depth))
+        keeper = self._alone.get((event.symbol, event.depth))
         if keeper is not None and keeper.state is LIVE:
             verdict = keeper.follow(event)
             if verdict is ACCEPT:
                 out.append(event)
             elif verdict is GAP:
-                seen = event.sequence if event.previous is None else event.previous
-                self._break(keeper, f"expected a delta on {keeper.sequence}, got one on {seen}", at, out, event)
-                out.append(event)
+                self._broken_by(keeper, event, at, out)
             return
-        self._unsettled(event, at, out)
+        self._delta(event, at, out)
 
     def checksum(self, event: BookChecksum, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         """The venue's word on what the book should be."""
         keeper = self._keepers.get((event.symbol, event.depth))
         if not self._verify or keeper is None or keeper.state is not LIVE:
             return
+        if keeper.overlap is not None and keeper.overlap.source is not self:
+            return  # another socket's change was applied since
         session = self._session
         try:
             right = self._checksum(keeper.book, session.feed.instruments.get(event.symbol)) == event.value
@@ -76,27 +81,91 @@ class BookDesk:
             self._break(keeper, cause, at, out)
 
     def snapshot(self, event: BookSnapshot, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        """A whole book from the stream: whatever was known is replaced."""
-        keeper = self._keepers.get((event.symbol, event.depth))
+        """A whole book from the stream: whatever was known is replaced, if that is not later."""
+        key = (event.symbol, event.depth)
+        keeper = self._alone.get(key)
         if keeper is not None and keeper.state is LIVE:
             keeper.replace(event, fetched=False)
-        else:
-            keeper = self._keeper((event.symbol, event.depth))
+            out.append(event)
+            return
+        keeper = self._keeper(key)
+        overlap = keeper.overlap
+        if keeper.state is not LIVE:
             self._announce(keeper, event, at, out)
             keeper.replace(event, fetched=False)
-            self._now_live(keeper)
+            self._now_live(keeper, at)
+        elif overlap is None or overlap.replaces(self, event):
+            keeper.replace(event, fetched=False)
+        else:
+            overlap.heard[self] = at
+            self._received(self.channel(key), at)
+            return
         out.append(event)
+        if overlap is not None:
+            overlap.heard[self] = at
+            overlap.replaced(self, event, out)
+        self._received(self.channel(key), at)
 
-    # A book that is not live
+    # A book that other sockets carry, or that is not live
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this socket may still bring something."""
+        return self._session.is_open
 
     def _keeper(self, key: BookKey) -> BookKeeper:
         self._mine[key] = None
-        return self._session.feed.keeper(key)
+        keeper = self._session.feed.keeper(key)
+        keeper.join(self)
+        if keeper.overlap is None:
+            self._alone[key] = keeper
+        else:
+            for carrier in keeper.carriers:
+                carrier.shares(key)
+        return keeper
 
-    def _unsettled(self, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
-        """A delta for a book that is not live: held while a snapshot is on its way."""
+    def shares(self, key: BookKey) -> None:
+        """Another socket carries this book too."""
+        self._alone.pop(key, None)
+
+    def _delta(self, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
         key = (event.symbol, event.depth)
         keeper = self._keeper(key)
+        overlap = keeper.overlap
+        if overlap is not None:
+            overlap.heard[self] = at
+        if keeper.state is not LIVE:
+            self._unsettled(keeper, event, at, out)
+        elif overlap is None:
+            self.delta(event, b"", at, out)  # live, and alone from now on
+        else:
+            breaking = overlap.follow(self, event, at, out)
+            if event.sequence is not None or overlap.source is self:
+                self._received(self.channel(key), at)
+            if breaking is not None:
+                self._broken_by(keeper, breaking, at, out)
+            elif overlap.due is not None:
+                self._session.timers.set(self._waited, key, overlap.due)
+            elif len(keeper.carriers) == 1 and out and out[-1] is event:
+                # The others are gone and this was fresh, so what they brought before has been caught up with.
+                keeper.overlap = None
+                self._alone[key] = keeper
+
+    def _waited(self, key: BookKey, at: int, out: list[MarketEvent]) -> None:
+        """Patience with what one socket brought ahead of the other ends."""
+        keeper = self._keepers.get(key)
+        if keeper is None or keeper.overlap is None or keeper.state is not LIVE:
+            return
+        overlap = keeper.overlap
+        breaking = overlap.overdue(at)
+        if breaking is not None:
+            self._broken_by(keeper, breaking, at, out)
+        elif overlap.due is not None:
+            self._session.timers.set(self._waited, key, overlap.due)
+
+    def _unsettled(self, keeper: BookKeeper, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
+        """A delta for a book that is not live: held while a snapshot is on its way."""
+        key = (event.symbol, event.depth)
         keeper.heard = at
         broken = keeper.state is BROKEN and keeper.cause is not None
         self._announce(keeper, event, at, out)
@@ -105,22 +174,36 @@ class BookDesk:
             self._repair(key, at, out)
         elif channel is None or keeper.state is BookState.EMPTY:
             keeper.sync()
-        if self._streams_fetch and keeper.state is BookState.SYNCING:
-            keeper.hold(event)
-        if channel is not None and self._session.feed.ledger.state(channel) is not RECEIVING:
-            self._session.feed.ledger.receiving(channel)
-        out.append(event)
+        self._received(channel, at)
+        self._pass_on(keeper, event, out)
+
+    def _pass_on(self, keeper: BookKeeper, event: BookDelta, out: list[MarketEvent]) -> None:
+        """Give consumers a delta that is not applied, once, and hold it where a fetched snapshot will need it."""
+        if keeper.overlap is None or keeper.overlap.unseen(self, event):
+            if self._streams_fetch and keeper.state is BookState.SYNCING:
+                keeper.hold(event)
+            out.append(event)
+
+    def _received(self, channel: Channel | None, at: int) -> None:
+        """The book's data flows on this socket."""
+        asking = self._session.asking
+        if channel is not None and asking.state(channel) is not RECEIVING:
+            asking.received(channel, at)
 
     def _announce(self, keeper: BookKeeper, event: MarketEvent, at: int, out: list[MarketEvent]) -> None:
         """Say what broke a book behind the road's back: a lost socket, or a reader who found it wrong."""
         if keeper.cause is not None:
             self._gap(keeper, keeper.cause, moment(event), None, at, out)
 
-    def _break(
-        self, keeper: BookKeeper, cause: str, at: int, out: list[MarketEvent], event: BookDelta | None = None
-    ) -> None:
+    def _broken_by(self, keeper: BookKeeper, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
+        """A delta does not follow."""
+        seen = event.sequence if event.previous is None else event.previous
+        found = None if event.sequence is None else str(event.sequence)
+        self._break(keeper, f"expected a delta on {keeper.sequence}, got one on {seen}", at, out, found)
+        self._pass_on(keeper, event, out)
+
+    def _break(self, keeper: BookKeeper, cause: str, at: int, out: list[MarketEvent], found: str | None = None) -> None:
         keeper.doubt(cause)
-        found = None if event is None or event.sequence is None else str(event.sequence)
         self._gap(keeper, cause, None, found, at, out)
         self._mine[(keeper.symbol, keeper.depth)] = None
         self._repair((keeper.symbol, keeper.depth), at, out)
@@ -138,16 +221,46 @@ class BookDesk:
         exchange, symbol = keeper.exchange, keeper.symbol
         out.append(Gap(exchange, symbol, None, at, DataType.ORDERBOOK, start, end, cause, last, found, params=params))
         self._session.statistics.gaps += 1
+        if keeper.overlap is not None:
+            for delta in keeper.overlap.release(out):
+                keeper.hold(delta)
 
-    def _now_live(self, keeper: BookKeeper) -> None:
+    def _now_live(self, keeper: BookKeeper, at: int) -> None:
         key = (keeper.symbol, keeper.depth)
         self._fetching.discard(key)
         session = self._session
         session.timers.cancel(self._repair, key)
         session.timers.cancel(self._impatient, key)
-        channel = self.channel(key)
-        if channel is not None:
-            session.feed.ledger.receiving(channel)
+        if not self._watching:
+            self._watching = True
+            session.timers.set(self._watch, None, at + _LOOK)
+
+    def begun(self, channel: Channel) -> bool:
+        """Whether an acknowledged book needs no more to go on from this socket: its snapshot comes by other ways."""
+        keeper = self._keepers.get(book_key(channel))
+        return self._streams_fetch and keeper is not None and keeper.state is LIVE
+
+    # Looks
+
+    def look(self, at: int, out: list[MarketEvent]) -> None:
+        """Look at the books that changed since: one that is crossed cannot be right, one that grows needs its bound."""
+        for key in list(self._mine):
+            keeper = self._keepers.get(key)
+            if keeper is None or keeper.latest is keeper.looked or keeper.state is not LIVE:
+                continue
+            keeper.looked = keeper.latest
+            keeper.book.bound(keeper.most_levels)
+            fault = keeper.fault(self._session.instruments)
+            if fault is not None:
+                self._break(keeper, fault, at, out)
+
+    def _watch(self, _about: None, at: int, out: list[MarketEvent]) -> None:
+        self.look(at, out)
+        self._watching = any(
+            keeper is not None and keeper.state is LIVE for keeper in map(self._keepers.get, self._mine)
+        )
+        if self._watching:
+            self._session.timers.set(self._watch, None, at + _LOOK)
 
     # Repair
 
@@ -168,10 +281,12 @@ class BookDesk:
             self._session.timers.set(self._impatient, key, at + int(patience * SECOND))
 
     def break_all(self, cause: str, at: int, out: list[MarketEvent]) -> None:
-        """Frames were lost on this socket: none of its books is known to be right."""
+        """Frames were lost on this socket: of its books, only those another one keeps are known to be right."""
         for key in list(self._mine):
             keeper = self._keepers.get(key)
-            if keeper is not None and keeper.state is LIVE:
+            if keeper is None or keeper.state is not LIVE:
+                continue
+            if keeper.overlap is None or not keeper.overlap.keeps(self):
                 self._break(keeper, cause, at, out)
 
     def _repair(self, key: BookKey, at: int, out: list[MarketEvent]) -> None:
@@ -180,18 +295,21 @@ class BookDesk:
         keeper, channel = self._keepers.get(key), self.channel(key)
         if keeper is None or channel is None or keeper.state is LIVE or not session.is_open:
             return
-        if session.feed.ledger.state(channel) is REJECTED:
+        if session.asking.state(channel) is REJECTED:
             return
         if at < keeper.not_before:
             session.timers.set(self._repair, key, keeper.not_before)
             return
+        if keeper.cause is not None:
+            self._gap(keeper, keeper.cause, None, None, at, out)
         keeper.plan_repair(at)
+        keeper.repairer = self
         if keeper.repairs > _MOST_REPAIRS:
             session.close(f"{channel} does not stay right")
             return
         session.statistics.resyncs += 1
         session.timers.set(self._repair, key, max(keeper.not_before, at + _REPAIR_PATIENCE))
-        if not session.asking.renew(channel, at) and not self._fetch(key, channel):
+        if not session.asking.renew(channel, at) and not self._fetch(key, channel, at):
             session.close(f"{channel} is broken and cannot be repaired on this socket")
 
     def _impatient(self, key: BookKey, at: int, out: list[MarketEvent]) -> None:
@@ -202,13 +320,16 @@ class BookDesk:
             self._session.timers.set(self._impatient, key, keeper.not_before)
             return
         keeper.plan_repair(at)
-        self._fetch(key, channel)
+        self._fetch(key, channel, at)
 
-    def _fetch(self, key: BookKey, channel: Channel) -> bool:
+    def _fetch(self, key: BookKey, channel: Channel, at: int) -> bool:
         """Ask for a snapshot by REST, one at a time for each book; False when the venue knows no way to."""
         if not self._streams_fetch:
             return False
         if key in self._fetching:
+            return True
+        if any(key in session.desk._fetching for session in self._session.feed.sessions):
+            self._again_later(key, at)
             return True
         answer = self._session.hooks.one("snapshot", session=self._session, channel=channel)
         if not isinstance(answer, Fetch):
@@ -229,7 +350,9 @@ class BookDesk:
         self._announce(keeper, event, at, out)
         out.append(event)
         if keeper.replace(event, fetched=True):
-            self._now_live(keeper)
+            self._now_live(keeper, at)
+            if keeper.overlap is not None:
+                keeper.overlap.replaced(self, event, out)
         else:
             # Older than the deltas held: the next one will reach them.
             keeper.sync()
@@ -246,15 +369,59 @@ class BookDesk:
         if keeper is not None:
             self._session.timers.set(self._impatient, key, max(keeper.not_before, at + SECOND // 2))
 
-    # The end
+    # Sockets that come and go
+
+    def heard(self, key: BookKey) -> int | None:
+        """When this book's data last came on this socket, ns UTC."""
+        keeper = self._keepers.get(key)
+        if keeper is None or self not in keeper.carriers:
+            return None
+        return keeper.last_received if keeper.overlap is None else keeper.overlap.heard.get(self)
 
     def lost(self, reason: str) -> None:
-        """The socket is gone: its books are not known to be right until it is back."""
+        """The socket is gone: books that no other one keeps right are not known to be right until they begin anew."""
         for key in self._mine:
-            keeper = self._keepers.get(key)
-            if keeper is not None and keeper.state is not BookState.EMPTY:
-                if keeper.state is LIVE:
-                    keeper.doubt(reason)
-                else:
-                    keeper.buffer.clear()
-                    keeper.state = BROKEN
+            self._part(key, reason)
+        self._mine.clear()
+
+    def leave(self, channel: Channel) -> None:
+        """A channel was given up on this socket."""
+        key = book_key(channel)
+        if key in self._mine:
+            self._part(key, "given up on the socket that brought it")
+            del self._mine[key]
+
+    def _part(self, key: BookKey, reason: str) -> None:
+        self._alone.pop(key, None)
+        self._fetching.discard(key)
+        keeper = self._keepers.get(key)
+        if keeper is None or self not in keeper.carriers:
+            return
+        kept = keeper.overlap is not None and keeper.overlap.keeps(self)
+        del keeper.carriers[self]
+        if keeper.overlap is not None:
+            keeper.overlap.heard.pop(self, None)
+        heir = next((carrier for carrier in keeper.carriers if carrier.is_open), None)
+        if keeper.state is LIVE:
+            if not kept:
+                keeper.doubt(reason)
+                keeper.repairer = self
+        elif heir is None and keeper.state is not BookState.EMPTY:
+            keeper.buffer.clear()
+            keeper.state = BROKEN
+        if heir is not None:
+            heir.inherit(key, repair=keeper.repairer is self)
+        if keeper.repairer is self:
+            keeper.repairer = heir
+
+    def inherit(self, key: BookKey, repair: bool) -> None:
+        """Another socket that carried this book is gone; ``repair``: it was to repair it."""
+        keeper, timers = self._keepers[key], self._session.timers
+        overlap = keeper.overlap
+        if keeper.state is LIVE:
+            if overlap is not None and overlap.due is not None:
+                timers.set(self._waited, key, overlap.due)
+        elif repair:
+            # A socket that has brought nothing yet may be about to bring its snapshot.
+            since = 0 if overlap is None or self in overlap.heard else (keeper.last_received or 0) + _REPAIR_PATIENCE
+            timers.set(self._repair, key, max(keeper.not_before, since))

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
-from tickhive.channels import Channel, DataType, InstrumentTable
-from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, MarketEvent
+from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
+from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Gap, MarketEvent
 from tickhive.session.books import BookKeeper, BookView
-from tickhive.session.continuity import Continuity
-from tickhive.session.ledger import SubscriptionLedger
-from tickhive.session.refill import Hole, report
+from tickhive.session.candle_starts import CandleStarts
+from tickhive.session.continuity import Continuity, Ending
+from tickhive.session.doubles import Doubles
+from tickhive.session.fills import Fills
+from tickhive.session.holes import Given, Hole, TradeHole, report
+from tickhive.session.ledger import SilenceLimit, SubscriptionLedger
 from tickhive.session.trade_ids import TradeIds
 
 if TYPE_CHECKING:
     from tickhive.plugin.stack import ExchangeStack
+    from tickhive.session.session import Session
 
 STREAM_TYPES = tuple(kind for kind in DATA_TYPE_OF if kind not in (BookSnapshot, BookDelta))
 """The event classes that are streams of independent events; books are chains and have their keepers."""
 
-_CLASS_OF: dict[DataType, type[MarketEvent]] = {DATA_TYPE_OF[kind]: kind for kind in STREAM_TYPES}
+CLASS_OF: dict[DataType, type[MarketEvent]] = {DATA_TYPE_OF[kind]: kind for kind in STREAM_TYPES}
+"""The event class of every data type but the order book."""
 
 BookKey = tuple[str, int]
 """Symbol and depth."""
@@ -33,10 +41,14 @@ def book_key(channel: Channel) -> BookKey:
 class Feed:
     """Shared by all sessions of one collector; each session is handed the same feed.
 
-    ``ledger`` says how far every channel has come, ``books`` keeps every book, ``continuity`` remembers the last event
-    of every other stream, so that a hole is recognised when data comes back, ``trade_ids`` where their ids stand.
-    ``holes`` are those in the trades whose refill lost its socket, ``refilled`` the
-    symbols and ids of the last trades handed out late.
+    ``sessions`` are those whose socket is open, oldest first; several of them may carry the same channel. ``ledger``
+    says how far every channel has come, ``books`` keeps every book, ``continuity`` remembers the last event of every
+    other stream, so that a hole is recognised when data comes back, ``trade_ids`` where their ids stand, ``doubles``
+    what several sockets brought, ``fills`` which fills were handed out. ``unseen`` are channels that only keep the
+    instruments right: their events are not handed out. ``holes`` are those whose refill lost its socket, ``refilled``
+    what was handed out late last, ``on_hole`` hears of each hole that begins to be filled, before any event that
+    revealed it is handed out, ``missed_trades`` by symbol how many trades are known to be missing for good,
+    ``candle_starts`` where every stream of candles stands. ``paused``: reading is held back on our side.
     """
 
     def __init__(
@@ -47,18 +59,27 @@ class Feed:
         instruments: InstrumentTable,
         *,
         verify_checksums: bool = True,
+        silence_limit: SilenceLimit | None = None,
     ) -> None:
         self.stack = stack
         self.exchange = exchange
         self.settings = settings
         self.instruments = instruments
         self.verify_checksums = verify_checksums
-        self.continuity = Continuity(STREAM_TYPES)
+        self.paused = False
+        self.sessions: list[Session] = []
+        self.continuity = Continuity()
         self.trade_ids = TradeIds()
+        self.doubles = Doubles(self.continuity, self.trade_ids, self.lacks)
+        self.fills = Fills()
+        self.unseen: frozenset[Channel] = frozenset()
         self.holes: list[Hole] = []
-        self.refilled: dict[tuple[str, int], None] = {}
+        self.on_hole: Callable[[Gap], None] | None = None
+        self.refilled: dict[Given, None] = {}
+        self.missed_trades: dict[str, int] = {}
+        self.candle_starts = CandleStarts()
         self.books: dict[BookKey, BookKeeper] = {}
-        self.ledger = SubscriptionLedger(self.last_received)
+        self.ledger = SubscriptionLedger(exchange, self.last_received, silence_limit, self.trades_seen)
 
     def book(self, symbol: str, depth: int = 0) -> BookView:
         """The book of a symbol, there or not yet: reading it raises BookNotLive until it is live."""
@@ -71,20 +92,71 @@ class Feed:
             keeper = self.books[key] = BookKeeper(self.exchange, *key)
         return keeper
 
+    # Sockets
+
+    def join(self, session: Session, at: int) -> None:
+        """A session's socket is open."""
+        self.sessions.append(session)
+        session.line.since = at
+        self.continuity.lines.append(session.line)
+        self.compare(at)
+
+    def part(self, session: Session, cause: str, heard_at: int, at: int) -> list[Ending]:
+        """A session's socket is gone, last heard at ``heard_at``; answers the streams this leaves a hole in."""
+        if session in self.sessions:
+            self.sessions.remove(session)
+        self.compare(at)
+        return self.continuity.close(session.line, cause, heard_at)
+
+    def compare(self, at: int) -> None:
+        """Find out which sockets share channels; to be called whenever any of them carries others."""
+        count = Counter(channel for session in self.sessions for channel in session.asking.channels)
+        shared = {channel for channel, carriers in count.items() if carriers > 1}
+        for session in self.sessions:
+            session.share(bool(shared) and not shared.isdisjoint(session.asking.channels), at)
+        if not any(session.overlaps for session in self.sessions):
+            self.doubles.clear()
+
+    def carriers(self, channel: Channel) -> list[Session]:
+        """The sessions that carry a channel on an open socket."""
+        return [session for session in self.sessions if channel in session.asking.channels]
+
     def last_received(self, channel: Channel) -> int | None:
-        """When the last event of this channel came, ns UTC."""
+        """When the last event of this channel came, on whatever socket, ns UTC."""
         if channel.data_type is DataType.ORDERBOOK:
             keeper = self.books.get(book_key(channel)) or self.books.get((channel.symbol, 0))
             return keeper.last_received if keeper is not None else None
-        event = self.continuity.latest(_CLASS_OF[channel.data_type], stream_key(channel))
+        if channel.symbol == EVERY:
+            times = (session.last_received(channel) for session in self.sessions)
+            return max((at for at in times if at is not None), default=None)
+        event = self.continuity.latest((CLASS_OF[channel.data_type], stream_key(channel)))
         return event.received if event is not None else None
+
+    # Holes
+
+    def trades_seen(self, symbol: str) -> tuple[int, int] | None:
+        """The trades of a symbol that were handed out, and how many there are by their ids; None where the ids were not
+        shown to be consecutive.
+        """
+        span = self.trade_ids.span(symbol)
+        if span is None:
+            return None
+        expected = span[1] - span[0] + 1
+        waiting = itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
+        lost = self.missed_trades.get(symbol, 0) + sum(hole.lost() for hole in waiting if hole.gap.symbol == symbol)
+        return max(0, expected - lost), expected
+
+    def lacks(self, symbol: str, number: int) -> bool:
+        """Whether the trade of this id is known to be missing, and is waited for."""
+        holes = itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
+        return any(isinstance(hole, TradeHole) and hole.holds(symbol, number) for hole in holes)
 
     def finish(self) -> list[MarketEvent]:
         """No further socket will come: what was refilled of the holes that still wait, and their gaps as they stand.
 
         To be called after the last session was closed, by whoever will not dial again.
         """
-        out = [event for hole in self.holes for event in report(hole)]
+        out = [event for hole in self.holes for event in report(hole, self.missed_trades)]
         self.holes.clear()
         return out
 
@@ -96,11 +168,14 @@ class Feed:
             if keeper is not None:
                 keeper.doubt("given up")  # views that are still held must not show it
         else:
-            self.continuity.forget(_CLASS_OF[channel.data_type], stream_key(channel))
+            self.continuity.forget((CLASS_OF[channel.data_type], stream_key(channel)))
             if channel.data_type is DataType.TRADE:
                 self.trade_ids.forget(channel.symbol)
+                self.missed_trades.pop(channel.symbol, None)
+            elif channel.data_type is DataType.CANDLE:
+                self.candle_starts.forget(channel.symbol, channel.params)
 
 
-def stream_key(channel: Channel) -> str | tuple[str, str]:
+def stream_key(channel: Channel) -> Hashable:
     """What tells this channel's events from others of its class: candles of one symbol differ by interval."""
-    return (channel.symbol, channel.params) if _CLASS_OF.get(channel.data_type) is Candle else channel.symbol
+    return (channel.symbol, channel.params) if CLASS_OF.get(channel.data_type) is Candle else channel.symbol

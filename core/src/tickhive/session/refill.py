@@ -1,27 +1,34 @@
-"""Holes in the trades: fetch what the venue still has, hand it out in order, and say how each hole ended."""
+"""Refilling holes: fetch what the venue still has, hand it out in order, and say how each hole ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from tickhive.channels import Channel, DataType
-from tickhive.events import Gap, MarketEvent, Trade
+from tickhive.channels import DataType
+from tickhive.events import Candle, Gap, MarketEvent, Trade
 from tickhive.plugin.contract import Answer, Fetch, Rejected
-from tickhive.session.continuity import moment, trade_number
+from tickhive.session.candle_starts import Series
+from tickhive.session.continuity import moment
 from tickhive.session.faults import tidy
+from tickhive.session.holes import CandleHole, Hole, TradeHole, missing, report
 from tickhive.session.timers import SECOND
 from tickhive.session.trade_ids import Jump, Stray
 
 if TYPE_CHECKING:
     from tickhive.session.session import Session
 
+__all__ = ["DEADLINE", "PATIENCE", "Hole", "RefillDesk", "report"]
+
 DEADLINE = 30 * SECOND
 """So long after it was found a hole is reported as it stands; time without a socket does not count."""
 
-_MOST_TRADES = 100_000  # held for one hole
+PATIENCE = SECOND
+"""So long a hole that one of several sockets shows may be filled by another before anybody hears of it."""
+
 _MOST_PAGES = 1_000  # of one walk
 _MOST_WALKS = 3  # a venue's history may lag behind its stream
 _WALK_AGAIN = 2 * SECOND
@@ -29,84 +36,24 @@ _MOST_REMEMBERED = 20_000  # ids handed out late
 _MOST_HOLES = 1_000  # open at once; any further is reported as it stands
 
 
-@define(eq=False)
-class Hole:
-    """Missing trades that are being fetched: ids ``first`` to ``last``, both inclusive.
-
-    ``chained``: the stream's ids are known to be consecutive, so each of them is a trade. ``found`` holds the trades
-    fetched, ``known`` the counts by id of those that came live after all. ``reached``: a walk
-    has met what was known before. ``fault`` says what went wrong last; ``refused``: asking again is in vain.
-    """
-
-    gap: Gap
-    channel: Channel
-    first: int
-    last: int
-    chained: bool
-    deadline: int
-    fetch: Fetch | None = None
-    found: dict[int, Trade] = field(factory=dict)
-    known: dict[int, int] = field(factory=dict)
-    reached: bool = False
-    pages: int = 0
-    walks: int = 0
-    left: int = 0
-    fault: str | None = None
-    refused: bool = False
-
-    def take(self, trade: Trade) -> None:
-        """Note a fetched trade, if it was missed; the same one again changes nothing."""
-        number = trade_number(trade)
-        if number is None:
-            return
-        if number < self.first:
-            self.reached = True
-        elif number <= self.last and number - trade.count + 1 >= self.first and len(self.found) < _MOST_TRADES:
-            self.found.setdefault(number, trade)
-
-    def missed(self) -> list[Trade]:
-        """What was fetched and did not come live, in the order of the ids."""
-        live = sorted(self.known.items())
-        if not live:
-            return [self.found[number] for number in sorted(self.found)]
-        ranges = [range(number - count + 1, number + 1) for number, count in live]
-        return [
-            self.found[number]
-            for number in sorted(self.found)
-            if not any(each.start <= number and number - self.found[number].count < each.stop - 1 for each in ranges)
-        ]
-
-    def lacking(self) -> tuple[int, int] | None:
-        """The lowest and the highest id that is still missing; None when nothing is."""
-        have = sorted({number: trade.count for number, trade in self.found.items()} | self.known)
-        if not self.chained:
-            return None if self.reached else (self.first, have[0] - 1 if have else self.last)
-        lowest = highest = None
-        after = self.first
-        counts = self.known
-        for number in have:
-            count = counts[number] if number in counts else self.found[number].count
-            if number - count + 1 > after:
-                lowest = after if lowest is None else lowest
-                highest = number - count
-            after = max(after, number + 1)
-        if after <= self.last:
-            lowest, highest = after if lowest is None else lowest, self.last
-        return None if lowest is None or highest is None else (lowest, highest)
-
-
 class RefillDesk:
-    """The holes one socket has filled. Live trades are never held up by them.
+    """The holes one socket has filled. Live events are never held up by them.
 
-    A hole is reported as one Gap once it is known how it ended, after the late trades that were in it: ``whole`` when
-    every missing id is there (where ids are not consecutive: when the fetched trades join those known before), ``part``
-    when some are, else ``none``. Holes whose socket is lost wait in the feed for the next socket of their channel.
+    A hole is reported as one Gap once it is known how it ended, after what was in it: ``whole`` when nothing is missing
+    any more, ``part`` when some of it is there, else ``none``. While other sockets carry the stream a hole is given
+    ``PATIENCE``: what they bring was never missing. Holes whose socket is lost wait in the feed for another one that
+    carries their channel.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._offered = session.feed.stack.offers("backfill")
         self._holes: dict[Hole, None] = {}
+
+    @property
+    def holes(self) -> Iterable[Hole]:
+        """Those this socket has filled."""
+        return self._holes
 
     # Finding holes
 
@@ -124,63 +71,163 @@ class RefillDesk:
                 after.exchange, after.symbol, None, at, DataType.TRADE, moment(before), moment(after), cause,
                 str(each.first), str(each.last), params=params,
             )  # fmt: skip
-            if not self.open(gap, at):
+            hole = self._trade_hole(gap, at)
+            if hole is None or not self._open(hole, at, patient=True):
                 self._session.statistics.gaps += 1
                 place = next(index for index, event in enumerate(out) if event is after)
                 out.insert(place, gap)
+                self._give_up(gap)
+
+    def interrupted(self, gap: Gap, before: MarketEvent, first: MarketEvent, at: int) -> bool:
+        """Take the gap a lost socket left between two events of a stream: True when it is seen to or was none after
+        all, False: report it now.
+        """
+        if isinstance(before, Candle) and isinstance(first, Candle):
+            return self._candles_interrupted(gap, before, first, at)
+        if gap.data_type is not DataType.TRADE:
+            return False
+        ids = self._session.feed.trade_ids
+        low, last, highest = _number(gap.first_id), _number(gap.last_id), ids.highest(gap.symbol)
+        if low is None or last is None:
+            ids.forget(gap.symbol)
+            self._session.feed.missed_trades.pop(gap.symbol, None)
+            return False
+        if highest is not None and highest >= low:
+            # The last trade before was not the one with the highest id.
+            if highest >= last:
+                return True
+            gap.first_id = str(highest + 1)
+        hole = self._trade_hole(gap, at)
+        if hole is not None and self._open(hole, at):
+            return True
+        self._give_up(gap)
+        return False
+
+    def candle(self, candle: Candle, at: int, out: list[MarketEvent]) -> bool:
+        """Note a live candle; a hole it reveals is acted on. Answers whether the candle is to be handed out."""
+        series = self._session.feed.candle_starts.of(candle)
+        latest = series.latest
+        if candle.start < latest.start:
+            return self._candle_came(candle)
+        if candle.start > latest.start and (series.cut is not None or not series.follows(candle)):
+            self._skipped(series, candle, at, out)
+        series.go_on(candle)
+        return True
+
+    def _skipped(self, series: Series, candle: Candle, at: int, out: list[MarketEvent]) -> None:
+        """A stream left out intervals: a loss, or there was nothing to tell of them. The venue's history knows."""
+        span = series.between(candle)
+        if span is None or (series.sparse and series.cut is None):
+            return
+        cause = series.cut or f"no candle came in {(candle.start - series.latest.start) // SECOND} s"
+        gap = Gap(
+            candle.exchange, candle.symbol, None, at, DataType.CANDLE, *span, cause, params=candle.interval
+        )  # fmt: skip
+        hole = self._candle_hole(gap, series, candle, at)
+        if hole is not None and self._open(hole, at, patient=series.cut is None):
+            return
+        if series.cut is not None or series.dense:
+            self._session.statistics.gaps += 1
+            out.append(gap)
+        series.trials += 1
+
+    def _candles_interrupted(self, gap: Gap, before: Candle, first: Candle, at: int) -> bool:
+        series = self._session.feed.candle_starts.of(before)
+        if series.interval is None:
+            return first.start == before.start
+        if first.start < series.latest.start:
+            series.cut = gap.cause  # it shows nothing yet
+            return True
+        span = series.between(first)
+        if span is None:
+            aligned = first.start == series.latest.start or series.follows(first)
+            series.go_on(first)
+            return aligned
+        gap.start, gap.end = span
+        hole = self._candle_hole(gap, series, first, at)
+        series.go_on(first)
+        return hole is not None and self._open(hole, at)
+
+    def _trade_hole(self, gap: Gap, at: int) -> TradeHole | None:
+        first, last = _number(gap.first_id), _number(gap.last_id)
+        channels = self._session.asking.topic(DataType.TRADE, gap.symbol)
+        if first is None or last is None or not channels:
+            return None
+        chained = self._session.feed.trade_ids.consecutive(gap.symbol)
+        return TradeHole(gap, channels[0], first, last, at + DEADLINE, chained)
+
+    def _candle_hole(self, gap: Gap, series: Series, candle: Candle, at: int) -> CandleHole | None:
+        channels = self._session.asking.topic(DataType.CANDLE, gap.symbol)
+        channels = [each for each in channels if len(channels) == 1 or each.params == candle.interval]
+        if not channels or series.interval is None or gap.start is None or gap.end is None:
+            return None
+        gap.params = channels[0].params
+        return CandleHole(
+            gap, channels[0], gap.start, gap.end, at + DEADLINE, series.interval, candle.interval
+        )  # fmt: skip
+
+    def _open(self, hole: Hole, at: int, *, patient: bool = False) -> bool:
+        """Have a hole filled; False when that cannot be, and the gap is to be reported now."""
+        session = self._session
+        if len(self._holes) + len(session.feed.holes) >= _MOST_HOLES:
+            return False
+        if patient and session.overlaps:
+            hole.patience = at + PATIENCE
+            session.timers.set(self._again, hole, hole.patience)
+        elif not self._offered or not self._walk(hole, at):
+            return False
+        self._holes[hole] = None
+        session.timers.set(self._overdue, hole, hole.deadline)
+        if isinstance(hole, TradeHole):
+            session.feed.trade_ids.refilling(hole.gap.symbol)
+        if session.feed.on_hole is not None:
+            session.feed.on_hole(evolve(hole.gap))
+        return True
+
+    def _give_up(self, gap: Gap) -> None:
+        """A hole in the trades is reported without having been asked for: count what is known to be missing."""
+        first, last = _number(gap.first_id), _number(gap.last_id)
+        feed = self._session.feed
+        if first is not None and last is not None and feed.trade_ids.consecutive(gap.symbol):
+            missing(gap.symbol, last - first + 1, feed.missed_trades)
+
+    # What comes live after all
 
     def _came(self, stray: Stray, out: list[MarketEvent]) -> None:
         """A trade came live after its successors: it need not be fetched, or was handed out already."""
         symbol, number, count = stray.trade.symbol, stray.number, stray.trade.count
         given = self._session.feed.refilled
-        if (symbol, number) in given and all((symbol, each) in given for each in range(number - count + 1, number)):
+        if all((symbol, each) in given for each in range(number - count + 1, number + 1)):
             out[:] = [event for event in out if event is not stray.trade]
             return
-        for hole in self._holes:
-            if hole.gap.symbol == symbol and hole.first <= number <= hole.last:
+        for hole in self._everywhere():
+            if isinstance(hole, TradeHole) and hole.holds(symbol, number):
                 hole.known[number] = count
 
-    def open(self, gap: Gap, at: int) -> bool:
-        """Have a hole in the trades fetched; False when that cannot be, and the gap is to be reported now."""
-        first, last = _number(gap.first_id), _number(gap.last_id)
-        channels = self._session.asking.topic(DataType.TRADE, gap.symbol)
-        if not self._offered or first is None or last is None or not channels or self._crowded():
+    def _candle_came(self, candle: Candle) -> bool:
+        """A candle came live after its successors; answers whether it is to be handed out."""
+        if ((candle.symbol, candle.interval), candle.start) in self._session.feed.refilled:
             return False
-        chained = self._session.feed.trade_ids.consecutive(gap.symbol)
-        hole = Hole(gap, channels[0], first, last, chained, at + DEADLINE)
-        if not self._walk(hole, at):
-            return False
-        self._session.feed.trade_ids.refilling(gap.symbol)
+        for hole in self._everywhere():
+            if candle.closed and isinstance(hole, CandleHole) and hole.holds(candle):
+                hole.known.add(candle.start)
         return True
 
-    def interrupted(self, gap: Gap, at: int) -> bool:
-        """Take the gap a lost socket left: True when it is seen to or was none after all, False: report it now."""
-        ids = self._session.feed.trade_ids
-        first, last, highest = _number(gap.first_id), _number(gap.last_id), ids.highest(gap.symbol)
-        if first is None or last is None:
-            ids.forget(gap.symbol)
-        elif highest is not None and highest >= first:
-            # The last trade before was not the one with the highest id.
-            if highest >= last:
-                return True
-            gap.first_id = str(highest + 1)
-        return self.open(gap, at)
+    def _everywhere(self) -> Iterable[Hole]:
+        """The holes of all sockets, and those that wait for one."""
+        feed = self._session.feed
+        return itertools.chain(feed.holes, *(session.refill.holes for session in feed.sessions))
 
-    def _crowded(self) -> bool:
-        return len(self._holes) + len(self._session.feed.holes) >= _MOST_HOLES
+    # Asking
 
     def _walk(self, hole: Hole, at: int) -> bool:
         """Ask for what is still missing; False when the plugin knows no way to."""
         session = self._session
-        lacking = hole.lacking() or (hole.first, hole.last)
-        wanted = evolve(hole.gap, first_id=str(lacking[0]), last_id=str(lacking[1]))
-        fetch = session.hooks.one("backfill", session=session, channel=hole.channel, gap=wanted)
+        fetch = session.hooks.one("backfill", session=session, channel=hole.channel, gap=hole.wanted())
         if not isinstance(fetch, Fetch):
             return False
         hole.walks += 1
         hole.pages = 0
-        self._holes[hole] = None
-        session.timers.set(self._overdue, hole, hole.deadline)
         self._ask(hole, fetch)
         return True
 
@@ -189,10 +236,19 @@ class RefillDesk:
         hole.pages += 1
         self._session.send_fetch(fetch, hole)
 
+    def _again(self, hole: Hole, at: int, out: list[MarketEvent]) -> None:
+        if hole not in self._holes or hole.fetch is not None:
+            return
+        if hole.patience is not None and hole.lacking() is not None:
+            hole.patience = None
+            hole.narrow()
+        if hole.lacking() is None or not self._offered or not self._walk(hole, at):
+            self._end(hole, out)
+
     # Answers
 
     def answered(self, hole: Hole, fetch: Fetch, answer: Answer, at: int, out: list[MarketEvent]) -> None:
-        """A page of missed trades came."""
+        """A page of what was missed came."""
         if hole.fetch is not fetch:
             return
         hole.fetch = None
@@ -207,7 +263,7 @@ class RefillDesk:
         if fault is not None:
             hole.fault = fault
             self._end(hole, out)
-        elif further is not None and hole.pages < _MOST_PAGES and len(hole.found) < _MOST_TRADES:
+        elif further is not None and hole.pages < _MOST_PAGES and not hole.full():
             self._ask(hole, further)
         elif hole.lacking() is not None and hole.walks < _MOST_WALKS and not hole.refused:
             session.timers.set(self._again, hole, at + _WALK_AGAIN)
@@ -217,9 +273,8 @@ class RefillDesk:
     def _read(self, hole: Hole, event: Any, at: int, out: list[MarketEvent]) -> Fetch | None:
         """Act on one thing an answer said; answers the next page, if that is what it is."""
         session = self._session
-        if isinstance(event, Trade):
-            if event.symbol == hole.gap.symbol:
-                hole.take(event)
+        if isinstance(event, Trade | Candle):
+            hole.take(event)
         elif isinstance(event, Fetch):
             return event
         elif isinstance(event, Rejected):
@@ -235,10 +290,6 @@ class RefillDesk:
             hole.fault = tidy(reason)
             self._end(hole, out)
 
-    def _again(self, hole: Hole, at: int, out: list[MarketEvent]) -> None:
-        if hole in self._holes and hole.fetch is None and not self._walk(hole, at):
-            self._end(hole, out)
-
     def _overdue(self, hole: Hole, at: int, out: list[MarketEvent]) -> None:
         if hole in self._holes:
             hole.fault = hole.fault or f"not complete within {DEADLINE // SECOND} s"
@@ -247,59 +298,47 @@ class RefillDesk:
     # The end of a hole
 
     def _end(self, hole: Hole, out: list[MarketEvent]) -> None:
-        session = self._session
+        session, feed = self._session, self._session.feed
         self._holes.pop(hole, None)
         hole.fetch = None
         session.timers.cancel(self._overdue, hole)
         session.timers.cancel(self._again, hole)
+        if isinstance(hole, CandleHole) and hole.void() and hole.patience is None:
+            series = feed.candle_starts.get(hole.gap.symbol, hole.name)
+            if series is not None:
+                series.trials += 1
+        events = report(hole, feed.missed_trades)
+        if not events:
+            return
         session.statistics.gaps += 1
-        events = report(hole)
         out += events
-        given = session.feed.refilled
-        for event in events:
-            if isinstance(event, Trade):
-                number = int(event.id)
-                given.update(((event.symbol, each), None) for each in range(number - event.count + 1, number + 1))
-        while len(given) > _MOST_REMEMBERED:
-            del given[next(iter(given))]
+        given = feed.refilled
+        given.update(dict.fromkeys(hole.given()))
+        for oldest in list(itertools.islice(given, max(0, len(given) - _MOST_REMEMBERED))):
+            del given[oldest]
 
     def resume(self, at: int) -> None:
         """Subscriptions are sent: take over the holes of lost sockets whose channels are carried here."""
-        waiting = self._session.feed.holes
         session = self._session
+        waiting = session.feed.holes
         for hole in waiting.copy():
             if hole.channel in session.asking.channels:
                 hole.deadline = at + hole.left
             elif hole.channel in session.feed.ledger:
-                continue  # its own socket will come
+                continue  # another socket carries it, or will
             waiting.remove(hole)
             self._holes[hole] = None
             session.timers.set(self._overdue, hole, hole.deadline)
-            session.timers.set(self._again, hole, at)
+            session.timers.set(self._again, hole, max(at, hole.patience or at))
 
     def lost(self, at: int) -> None:
-        """The socket is gone: the next one goes on, with the time that was left."""
+        """The socket is gone: another one goes on, with the time that was left."""
         for hole in self._holes:
             hole.left = max(0, hole.deadline - at)
             hole.fetch = None
             hole.walks = 0
             self._session.feed.holes.append(hole)
         self._holes.clear()
-
-
-def report(hole: Hole) -> list[MarketEvent]:
-    """How a hole ended: the trades that were in it, then its Gap."""
-    trades = hole.missed()
-    for trade in trades:
-        trade.late = True
-    gap = hole.gap
-    if hole.lacking() is None:
-        gap.filled = "whole"
-    else:
-        gap.filled = "part" if trades or hole.known else "none"
-        if hole.fault is not None:
-            gap.cause = f"{gap.cause}; refill: {hole.fault}"
-    return [*trades, gap]
 
 
 def _number(text: str | None) -> int | None:

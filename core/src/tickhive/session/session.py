@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tickhive.channels import Channel, DataType, InstrumentTable
 from tickhive.events import (
-    DATA_TYPE_OF,
     BookDelta,
     BookSnapshot,
     Candle,
+    Fill,
     Gap,
     InstrumentUpdate,
     MarketEvent,
-    Trade,
 )
 from tickhive.plugin.contract import (
     Accepted,
@@ -36,15 +35,18 @@ from tickhive.plugin.contract import (
     Unsubscribed,
 )
 from tickhive.session.asking import Asking
-from tickhive.session.continuity import moment
+from tickhive.session.continuity import Line, StreamKey
 from tickhive.session.desk import BookDesk
 from tickhive.session.faults import describe, tidy
 from tickhive.session.feed import STREAM_TYPES, BookKey, Feed, book_key
 from tickhive.session.hooks import Hooks
+from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING, REJECTED
 from tickhive.session.pulse import Beat, Pulse
 from tickhive.session.refill import Hole, RefillDesk
 from tickhive.session.statistics import SessionState, SessionStatistics
+from tickhive.session.streams import StreamDesk
 from tickhive.session.timers import SECOND, Timers
+from tickhive.session.watch import Watch
 
 if TYPE_CHECKING:
     from tickhive.plugin.stack import ExchangeStack
@@ -59,6 +61,10 @@ ACK_SECONDS = 10.0
 _LEAVE_EARLY_SECONDS = 60.0  # before the end of a dial's lifetime, or a tenth of it
 
 
+_LAG = 10 * SECOND
+"""By how much one socket may lag behind another."""
+
+
 class Session:
     """What happens on one socket; also the ``SessionView`` its plugin's hooks are given.
 
@@ -68,23 +74,28 @@ class Session:
     * sends what is in ``outbox`` and makes what is in ``fetches``, emptying both;
     * sends a WebSocket ping when ``wants_ping`` is set, clears it, and calls ``ponged`` when the pong comes;
     * ends the socket when ``close_reason`` is set, and dials no more when ``fatal`` is set;
+    * when ``leaving`` is set, opens a successor, and ends this socket once that one is ``settled``;
     * calls ``tick`` when ``deadline`` has come.
+
+    ``sanitize`` takes out of a text what must not be shown.
 
     Nothing here raises because of what a venue sends or a plugin does: both are counted in ``statistics``.
     """
 
     __slots__ = (
         "_ack",
-        "_candles",
         "_check",
         "_ids",
-        "_mine",
+        "_news",
         "_number",
         "_parse",
         "_pulse",
         "_purposes",
         "_routes",
+        "_sanitize",
+        "_snapshots_asked",
         "_streams",
+        "announced",
         "asking",
         "close_reason",
         "credentials",
@@ -96,15 +107,20 @@ class Session:
         "fetches",
         "hooks",
         "instruments",
+        "leaving",
+        "line",
         "memory",
         "outbox",
+        "overlaps",
         "refill",
         "settings",
         "stack",
         "state",
         "statistics",
+        "streams",
         "timers",
         "wants_ping",
+        "watch",
     )
 
     def __init__(
@@ -114,6 +130,7 @@ class Session:
         feed: Feed,
         *,
         credentials: Credentials | None = None,
+        sanitize: Callable[[str], str] = str,
         ids: Iterator[int] | None = None,
         ack_seconds: float = ACK_SECONDS,
     ) -> None:
@@ -124,11 +141,15 @@ class Session:
         self.settings: Any = feed.settings
         self.instruments: InstrumentTable = feed.instruments
         self.credentials = credentials
+        self._sanitize = sanitize
         self.state = SessionState.OPENING
         self.outbox: list[Request] = []
         self.fetches: list[Fetch] = []
         self.wants_ping = False
         self.close_reason: str | None = None
+        self.leaving: str | None = None
+        self.announced = False
+        self.overlaps = False
         self.fatal: str | None = None
         self.statistics = SessionStatistics()
         self.timers = Timers()
@@ -138,22 +159,26 @@ class Session:
         self._pulse = Pulse(dial.heartbeat)
         self.hooks = Hooks(stack.call, self.statistics, secret=credentials is not None)
         self._purposes: dict[int, tuple[Fetch, BookKey | Hole | None]] = {}
-        self._mine: dict[tuple[type[MarketEvent], Hashable], None] = {}
+        self._snapshots_asked: set[Channel] = set()
+        self._news = feed.ledger.news
         self.memory: Any = self.hooks.one("memory")
         self.asking = Asking(self, dial.channels, ack_seconds)
+        self.watch = Watch(self)
+        self.line = Line(STREAM_TYPES, self._covers)
+        self.streams = StreamDesk(self)
         self.desk = BookDesk(self)
         self.refill = RefillDesk(self)
         self._check = feed.trade_ids.check
         self._parse: Callable[[Session, bytes, int], Iterable[Any]] = stack.bound("parse")
         # Streams whose events need no thought but "when was the last one": class to key to event. See `receive`.
         self._streams: dict[type, dict[Any, Any]] = {
-            kind: feed.continuity.last[kind] for kind in STREAM_TYPES if kind not in (Candle, InstrumentUpdate)
+            kind: self.line.last[kind] for kind in STREAM_TYPES if kind not in (Candle, InstrumentUpdate, Fill)
         }
-        self._candles = feed.continuity.last[Candle]
         self._routes: dict[type, Handler] = {
-            **dict.fromkeys(self._streams, self._on_first),
-            Candle: self._on_candle,
-            InstrumentUpdate: self._on_instrument,
+            **dict.fromkeys(self._streams, self.streams.first),
+            Candle: self.streams.candle,
+            InstrumentUpdate: self.streams.instrument,
+            Fill: self.streams.fill,
             BookSnapshot: self.desk.snapshot,
             BookDelta: self.desk.delta,
             BookChecksum: self.desk.checksum,
@@ -170,9 +195,18 @@ class Session:
             Malformed: self._on_malformed,
         }
 
+    def _tidy(self, words: str) -> str:
+        """Words of the venue or the plugin, fit to be shown: they may quote what was sent, so they are sanitized."""
+        return tidy(self._sanitize(words))
+
     def next_id(self) -> str:
         """A request id that this socket has not used."""
         return str(next(self._ids))
+
+    @property
+    def account(self) -> str:
+        """Whose credentials it uses, as events carry it; "" without any."""
+        return self.credentials.account if self.credentials is not None else ""
 
     @property
     def channels(self) -> list[Channel]:
@@ -183,6 +217,36 @@ class Session:
     def is_open(self) -> bool:
         """Whether subscriptions may be sent."""
         return self.state is SessionState.OPEN
+
+    @property
+    def settled(self) -> bool:
+        """Whether this socket carries all it is there for: each channel confirmed or refused, each book begun."""
+        return self.is_open and all(
+            self.feed.ledger.state(channel) is REJECTED
+            or (state := self.asking.state(channel)) is RECEIVING
+            or (state is ACKNOWLEDGED and (channel.data_type is not DataType.ORDERBOOK or self.desk.begun(channel)))
+            for channel in self.asking.channels
+        )
+
+    def share(self, shares: bool, at: int) -> None:
+        """Note whether another open socket carries a channel of this one. What the other brought before it went may
+        still be on its way here: the two count as overlapping for a while after.
+        """
+        if shares:
+            self.overlaps = True
+            self.timers.cancel(self._alone, None)
+        elif self.overlaps:
+            self.timers.set(self._alone, None, at + _LAG)
+
+    def _alone(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
+        self.overlaps = False
+        self.feed.compare(at)
+
+    def last_received(self, channel: Channel) -> int | None:
+        """When a channel's data last came on this socket, ns UTC."""
+        if channel.data_type is DataType.ORDERBOOK:
+            return self.desk.heard(book_key(channel))
+        return self.streams.last_received(channel)
 
     # The hot road
 
@@ -212,46 +276,22 @@ class Session:
                         routes[kind](event, frame, at, out)
             except Exception as error:
                 self._misread(error, frame)
+        if self.overlaps:
+            out = self.feed.doubles.drop(out, self.line, at)
         if odd := self._check(out):
             self.refill.odd(odd, at, out)
         statistics = self.statistics
         statistics.frames += len(frames)
         statistics.events += len(out)
+        if self._news:
+            self._tell(out)
         statistics.last_received = self._pulse.heard_at = at
         return out
 
-    def _on_first(self, event: MarketEvent, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self._begin(event, event.symbol, "", at, out)
-
-    def _on_candle(self, event: Candle, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        key = (event.symbol, event.interval)
-        if key in self._candles:
-            self._candles[key] = event
-            out.append(event)
-        else:
-            self._begin(event, key, event.interval, at, out)
-
-    def _on_instrument(self, event: InstrumentUpdate, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.instruments.add(event.instrument)
-        self._begin(event, event.symbol, "", at, out)
-
-    def _begin(self, event: MarketEvent, key: Hashable, params: str, at: int, out: list[MarketEvent]) -> None:
-        """A stream's first event: since ever, or since its socket was lost. Events nobody asked for are let through."""
-        kind = event.__class__
-        data_type = DATA_TYPE_OF[kind]
-        channels = self.asking.topic(data_type, event.symbol)
-        if params:
-            channels = [channel for channel in channels if channel.params == params] or channels
-        if channels:
-            params = channels[0].params
-        gap = self.feed.continuity.begin(event, key, data_type, params, at)
-        if gap is not None and not (kind is Trade and self.refill.interrupted(gap, at)):
-            self.statistics.gaps += 1
-            out.append(gap)
-        out.append(event)
-        self._mine[(kind, key)] = None
-        for channel in channels:
-            self.feed.ledger.receiving(channel)
+    def _tell(self, out: list[MarketEvent]) -> None:
+        """Hand out what became of subscriptions."""
+        out += self._news
+        self._news.clear()
 
     def _misread(self, error: Exception, frame: bytes) -> None:
         """A frame whose parsing failed; what it held before that was delivered."""
@@ -265,12 +305,15 @@ class Session:
         if self._pulse.is_reply(frame):
             return
         self.statistics.malformed += 1
-        self.statistics.last_malformed = why
+        self.statistics.last_malformed = self._tidy(why)
 
     # The conversation
 
     def opened(self, at: int) -> None:
-        """The socket is up."""
+        """The socket is up. What this says of subscriptions is handed out by the next call that answers events."""
+        self.feed.join(self, at)
+        if self.feed.fills.since is None:
+            self.feed.fills.since = at
         self.statistics.connected_at = self._pulse.heard_at = at
         dial = self.dial
         if dial.upkeep is not None:
@@ -295,31 +338,40 @@ class Session:
 
     def _open(self, at: int) -> None:
         self.state = SessionState.OPEN
+        self.watch.begin(at)
         self.asking.subscribe(list(self.asking.channels), at)
         self.refill.resume(at)
 
     def add(self, channels: Iterable[Channel], at: int) -> None:
         """Carry more channels."""
-        added = self.asking.take(channels)
+        added = self.asking.take(channels, at)
+        self.feed.compare(at)
         if self.is_open:
             self.asking.subscribe(added, at)
 
     def remove(self, channels: Iterable[Channel], at: int) -> None:
-        """Carry these no more. Where the venue knows no way to say so, ``close_reason`` asks for a fresh socket."""
+        """Carry these no more. Where the venue knows no way to say so, ``leaving`` asks for a fresh socket."""
         if not self.asking.leave(channels, at) and self.is_open:
-            self.close("channels were given up, which takes a fresh socket here")
+            self.leave("channels were given up, which takes a fresh socket here")
+        self.feed.compare(at)
 
     def forget(self, channel: Channel) -> None:
         """A channel was given up and the venue confirmed it."""
-        self.feed.forget(channel)
+        if channel.data_type is DataType.ORDERBOOK:
+            self.desk.leave(channel)
+        if not self.feed.carriers(channel):
+            self.feed.forget(channel)
 
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""
         out: list[MarketEvent] = []
+        if self.state is SessionState.CLOSED:
+            return out  # whoever needs it still has asked again elsewhere
         _, purpose = self._purposes.pop(id(fetch), (fetch, None))
         if isinstance(purpose, Hole):
             self.refill.answered(purpose, fetch, answer, at, out)
             self.statistics.events += len(out)
+            self._tell(out)
             return out
         key = purpose
         if key is None and fetch.channel is not None and fetch.channel.data_type is DataType.ORDERBOOK:
@@ -334,6 +386,7 @@ class Session:
         if key is not None:
             self.desk.fetch_ended(key, at)
         self.statistics.events += len(out)
+        self._tell(out)
         return out
 
     def read_event(self, event: Any, key: BookKey | None, at: int, out: list[MarketEvent]) -> BookKey | None:
@@ -354,6 +407,8 @@ class Session:
     def fetch_failed(self, fetch: Fetch, reason: str, at: int) -> list[MarketEvent]:
         """One of ``fetches`` could not be made. Pass the Fetch as it was taken from there."""
         out: list[MarketEvent] = []
+        if self.state is SessionState.CLOSED:
+            return out
         _, purpose = self._purposes.pop(id(fetch), (fetch, None))
         if isinstance(purpose, Hole):
             self.refill.failed(purpose, fetch, reason, out)
@@ -361,7 +416,7 @@ class Session:
         elif purpose is not None:
             self.desk.fetch_ended(purpose, at)
         if self.state is SessionState.LOGIN:
-            self.close(f"the login failed: {tidy(reason)}")
+            self.close(f"the login failed: {self._tidy(reason)}")
         return out
 
     def send_fetch(self, fetch: Fetch, purpose: BookKey | Hole | None = None) -> None:
@@ -371,32 +426,46 @@ class Session:
         self.fetches.append(fetch)
 
     def closed(self, reason: str, at: int) -> list[MarketEvent]:
-        """The socket is gone. Its streams stand interrupted: the first event of each, on whatever socket, will be
-        preceded by a Gap from the last one, with ``reason`` as its cause.
+        """The socket is gone. The streams no other socket carries stand interrupted: the first event of each, on
+        whatever socket, will be preceded by a Gap from the last one, with ``reason`` as its cause.
         """
         if self.state is SessionState.CLOSED:
             return []
+        out: list[MarketEvent] = []
         self.state = SessionState.CLOSED
-        cause = tidy(reason)
+        cause = self._tidy(reason)
         self.timers.clear()
+        endings = self.feed.part(self, cause, self._pulse.heard_at, at)
         self.desk.lost(cause)
         self.refill.lost(at)
-        for kind, key in self._mine:
-            self.feed.continuity.interrupt(kind, key, cause)
-            if kind is Trade:
-                self.feed.trade_ids.pause(str(key))
-        self._mine.clear()
-        self.asking.lost(cause)
+        self.streams.ended(endings, cause, at, out)
+        self.asking.lost(cause, at)
+        for companion in self.feed.sessions:
+            if companion.is_open:
+                companion.refill.resume(at)
         self.outbox.clear()
         self.fetches.clear()
         self._purposes.clear()
         self.wants_ping = False
-        return []
+        self._tell(out)
+        return out
 
     def close(self, reason: str) -> None:
         """Ask the driver to end the socket; the first reason stays."""
         if self.close_reason is None:
             self.close_reason = reason
+
+    def leave(self, reason: str, *, announced: bool = False) -> None:
+        """Ask the driver to have another socket take over before it ends this one; the first reason stays.
+
+        ``announced``: the venue will end this socket by itself. Such a reason goes before a mere wish.
+        """
+        if self.leaving is None or (announced and not self.announced):
+            self.leaving = reason
+            self.announced = announced
+
+    def _covers(self, stream: StreamKey, by: int) -> bool:
+        return self.streams.covers(stream, by)
 
     # Time
 
@@ -421,6 +490,7 @@ class Session:
                 self.outbox.append(Request(self._pulse.send))
             self.timers.run(at, out)
             self.statistics.events += len(out)
+            self._tell(out)
         return out
 
     def ponged(self, at: int) -> None:
@@ -434,7 +504,7 @@ class Session:
         self.timers.set(self._upkeep, None, at + max(1, int((self.dial.upkeep or 0) * SECOND)))
 
     def _outlived(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
-        self.close(f"the venue cuts its sockets after {self.dial.lifetime:g} s")
+        self.leave(f"the venue cuts its sockets after {self.dial.lifetime:g} s", announced=True)
 
     def _login_unanswered(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
         if self.state is SessionState.LOGIN:
@@ -449,6 +519,21 @@ class Session:
 
     def _on_accepted(self, event: Accepted, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self.asking.accepted(event, at)
+        if self.credentials is not None:
+            self._ask_account()
+
+    def _ask_account(self) -> None:
+        """Fetch what an account's channels do not say by themselves, each once it is confirmed on this socket."""
+        for channel in self.asking.channels:
+            if (
+                channel.data_type.private
+                and channel not in self._snapshots_asked
+                and self.asking.state(channel) in (ACKNOWLEDGED, RECEIVING)
+            ):
+                self._snapshots_asked.add(channel)
+                answer = self.hooks.one("snapshot", session=self, channel=channel)
+                if isinstance(answer, Fetch):
+                    self.send_fetch(answer)
 
     def _on_unsubscribed(self, event: Unsubscribed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self.asking.unsubscribed(event, at)
@@ -464,37 +549,29 @@ class Session:
 
     def refused(self, event: Rejected) -> str:
         """Note a refusal; one of the credentials ends the feed. Answers the reason, fit to be shown."""
-        reason = self.statistics.last_rejection = event.reason = tidy(event.reason)
+        reason = self.statistics.last_rejection = event.reason = self._tidy(event.reason)
         self.statistics.rejected += 1
         if event.kind == "credentials":
-            self.fatal = f"the venue refused the credentials: {reason}"
+            self.fatal = f"the venue refused the credentials ({reason})"
             self.close(self.fatal)
         return reason
 
     def _on_numbered(self, event: Numbered, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        expected, self._number = None if self._number is None else self._number + 1, event.number
-        if expected is None or event.number == expected:
+        expected = event.number if self._number is None else self._number + 1
+        if event.number < expected:
+            return  # seen before
+        self._number = event.number
+        if event.number == expected:
             return
         cause = f"frames of this socket were lost: expected {expected}, got {event.number}"
         self.desk.break_all(cause, at, out)
-        last = self.feed.continuity.last
-        for kind, key in self._mine:
-            if kind is Trade and self.feed.trade_ids.consecutive(str(key)):
-                continue  # the ids tell which trades were lost, and whether any were
-            before = last[kind].get(key)
-            if before is not None and kind is not InstrumentUpdate:
-                params = key[1] if isinstance(key, tuple) else ""
-                data_type = DATA_TYPE_OF[kind]
-                self.statistics.gaps += 1
-                out.append(
-                    Gap(self.exchange, before.symbol, None, at, data_type, moment(before), at, cause, params=params)
-                )
+        self.streams.lost_frames(cause, at, out)
 
     def _on_reply(self, event: Reply, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self.outbox.append(Request(event.frame))
 
     def _on_goodbye(self, event: Goodbye, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.close(f"the venue says goodbye: {tidy(event.reason)}")
+        self.leave(f"the venue says goodbye: {self._tidy(event.reason)}", announced=True)
 
     def _on_unknown(self, event: Unknown, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         if not self._pulse.is_reply(frame):
@@ -502,10 +579,10 @@ class Session:
 
     def _note_unknown(self, what: str) -> None:
         self.statistics.unknown += 1
-        self.statistics.last_unknown = tidy(what)
+        self.statistics.last_unknown = self._tidy(what)
 
     def _on_malformed(self, event: Malformed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self._count_malformed(tidy(event.why), frame)
+        self._count_malformed(event.why, frame)
 
     def _send(self, answers: Iterable[Request | Fetch]) -> None:
         for answer in answers:

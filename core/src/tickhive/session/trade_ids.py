@@ -23,16 +23,19 @@ class Mark:
     """Where one stream of trades stands.
 
     ``number`` is the id that the next trade follows on while the stream's ids are known to be consecutive and its
-    socket lives, else out of reach; ``highest`` is the highest id delivered, whatever the state. A ``hopeless`` stream
-    showed that its ids are not consecutive, and nothing of it was ever ``refilled``: its ids are read no more.
+    socket lives, else out of reach; ``highest`` is the highest id delivered, whatever the state, ``first`` the one that
+    the unbroken ids begin with. A ``hopeless`` stream showed that its ids are not consecutive, and nothing of it was
+    ever ``refilled``: its ids are read no more. A ``loose`` one was refilled: of its ids only the order counts.
     """
 
     number: int
     trade: Trade
     highest: int
+    first: int
     proven: bool = False
     paused: bool = False
     hopeless: bool = False
+    loose: bool = False
     refilled: bool = False
     run: int = 0
     trials: int = 0
@@ -71,27 +74,35 @@ class TradeIds:
         for event in events:
             if type(event) is Trade:
                 mark = marks.get(event.symbol)
-                if mark is not None and mark.hopeless:
-                    mark.trade = event
-                    continue
-                try:
-                    number = int(event.id)
-                except (ValueError, TypeError):
-                    continue
-                if mark is not None and mark.number == number - event.count:
-                    mark.number = number
-                    mark.trade = event
-                elif (found := self._unusual(event, mark)) is not None:
+                if mark is not None:
+                    if mark.hopeless:
+                        mark.trade = event
+                        continue
+                    try:
+                        number = int(event.id)
+                        if mark.number == number - event.count:
+                            mark.number = number
+                            mark.trade = event
+                            continue
+                    except (ValueError, TypeError):
+                        self._unnumbered(mark)
+                        continue
+                    if mark.loose and number > mark.highest:
+                        mark.highest = number
+                        mark.trade = event
+                        continue
+                if (found := self._unusual(event, mark)) is not None:
                     odd.append(found)
         return odd
 
     def _unusual(self, trade: Trade, mark: Mark | None) -> Jump | Stray | None:
-        number = trade_number(trade)
-        if number is None:
-            return None
+        number = trade_number(trade) if isinstance(trade.count, int) else None
         if mark is None:
             if len(self._marks) < _MOST_STREAMS:
-                self._marks[trade.symbol] = Mark(_OFF, trade, number)
+                highest, first = (_OFF, _OFF) if number is None else (number, number - trade.count + 1)
+                self._marks[trade.symbol] = Mark(_OFF, trade, highest, first)
+            return None
+        if number is None:
             return None
         highest = max(mark.highest, mark.number)
         if number <= highest:
@@ -108,9 +119,17 @@ class TradeIds:
             if missing > 0 and not resumed:
                 mark.refilled = True
                 return Jump(before, trade, highest + 1, number - trade.count)
-        elif not resumed:
+            return None
+        if missing:
+            mark.first = number - trade.count + 1
+        if not resumed:
             self._try(mark, number, missing == 0)
         return None
+
+    def _unnumbered(self, mark: Mark) -> None:
+        """An id that is no number speaks against a stream whose ids are not known to be consecutive."""
+        if not mark.proven:
+            self._try(mark, _OFF, False)
 
     def _try(self, mark: Mark, number: int, follows: bool) -> None:
         """One step towards the proof, or back to its beginning."""
@@ -119,7 +138,7 @@ class TradeIds:
         if not follows:
             mark.trials += 1
             mark.run = 0
-            mark.hopeless = mark.trials >= _MOST_TRIALS and not mark.refilled
+            mark.hopeless, mark.loose = _given_up(mark)
             return
         mark.run += 1
         if mark.run >= PROOF << mark.trials:
@@ -130,17 +149,30 @@ class TradeIds:
         mark = self._marks.get(symbol)
         return mark is not None and mark.proven
 
+    def span(self, symbol: str) -> tuple[int, int] | None:
+        """The first and the highest id since the stream was wanted, all those between being trades; None where ids were
+        not shown to be consecutive. Trades merged by the venue count by their executions.
+        """
+        mark = self._marks.get(symbol)
+        return (mark.first, _highest(mark)) if mark is not None and mark.proven else None
+
     def highest(self, symbol: str) -> int | None:
         """The highest id delivered; None before the first."""
         mark = self._marks.get(symbol)
         return None if mark is None else _highest(mark)
+
+    def latest(self, symbol: str) -> Trade | None:
+        """The trade that `highest` is the id of, where the ids are numbers."""
+        mark = self._marks.get(symbol)
+        return None if mark is None else mark.trade
 
     def refilling(self, symbol: str) -> None:
         """Trades of this stream are being fetched: from now on every id counts, lest a trade come twice."""
         mark = self._marks.get(symbol)
         if mark is not None:
             mark.highest = _highest(mark)
-            mark.refilled, mark.hopeless = True, False
+            mark.refilled = True
+            mark.hopeless, mark.loose = _given_up(mark)
 
     def pause(self, symbol: str) -> None:
         """The stream's socket is gone: the next id is no jump, whatever was missed is an interruption."""
@@ -151,6 +183,12 @@ class TradeIds:
     def forget(self, symbol: str) -> None:
         """The stream is not wanted any more, or begins anew with other numbers."""
         self._marks.pop(symbol, None)
+
+
+def _given_up(mark: Mark) -> tuple[bool, bool]:
+    """Whether a stream is hopeless, and whether it is loose."""
+    spent = not mark.proven and mark.trials >= _MOST_TRIALS
+    return spent and not mark.refilled, spent and mark.refilled
 
 
 def _highest(mark: Mark) -> int:

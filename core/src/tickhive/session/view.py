@@ -12,10 +12,13 @@ from tickhive.plugin.contract import Dial
 class OutsideView:
     """A ``SessionView`` without a socket: ``dial`` is None and ``memory`` is the caller's, kept from page to page."""
 
-    def __init__(self, exchange: str, settings: Any, instruments: InstrumentTable, memory: Any = None) -> None:
+    def __init__(
+        self, exchange: str, settings: Any, instruments: InstrumentTable, memory: Any = None, account: str = ""
+    ) -> None:
         self.exchange: str = exchange
         self.dial: Dial | None = None
         self.settings: Any = settings
+        self.account: str = account
         self.memory: Any = memory
         self.instruments: InstrumentTable = instruments
         self._ids = itertools.count(1)

@@ -19,6 +19,7 @@ ROOMS: dict[str, int] = {
     "plugin": 1,
     "session": 2,
     "clock": 3, "tasks": 3, "redaction": 3, "logs": 3, "budget": 3, "structuring": 3, "transport": 3, "fetching": 3,
+    "credentials": 3,
     "collector": 4, "exchanges": 4,
     "spool": 5, "sinks": 5, "recording": 5, "simulation": 5,
     "manager": 6,
@@ -31,6 +32,7 @@ SAME_ROOM = {
     ("fetching", "budget"), ("fetching", "transport"), ("fetching", "clock"), ("fetching", "redaction"),
     ("budget", "clock"), ("tasks", "redaction"), ("tasks", "clock"), ("transport", "redaction"), ("transport", "clock"),
     ("logs", "redaction"), ("tasks", "logs"), ("budget", "logs"), ("fetching", "logs"), ("transport", "logs"),
+    ("credentials", "redaction"), ("credentials", "structuring"),
     ("exchanges", "collector"), ("collector", "exchanges.config"), ("sinks", "spool"),
 }  # fmt: skip
 FRONT_DOORS = {"__init__", "__main__"}

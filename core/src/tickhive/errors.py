@@ -9,6 +9,7 @@
     ├── UnknownSymbolError      (also ValueError)  use a name the venue trades
     ├── PluginError             (also ValueError)  mend or replace one exchange package; the others are untouched
     ├── CollectorError                             the collector's state forbids this call, or it could not start
+    │   └── CredentialsError                       the venue refused an account's credentials: mend them, then restart
     ├── ConnectionFailed                           a socket could not be opened; retrying may help
     ├── ConnectionLost                             an open socket ended; the collector dials again by itself
     ├── FetchError                                 a REST request failed; `retryable` says whether asking again may help
@@ -88,6 +89,18 @@ class PluginError(TickhiveError, ValueError):
 
 class CollectorError(TickhiveError):
     """A collector cannot do what was asked in the state it is in."""
+
+
+class CredentialsError(CollectorError):
+    """The venue refused an account's credentials, or wants some: trying again with the same ones cannot help."""
+
+    def __init__(self, account: str | None, reason: str) -> None:
+        self.account = account
+        self.reason = reason
+        if account is None:
+            super().__init__(f"{reason}. Name an account and its credentials, then restart the collector")
+        else:
+            super().__init__(f"account {account!r}: {reason}. Mend its credentials, then restart the collector")
 
 
 class ConnectionFailed(TickhiveError):

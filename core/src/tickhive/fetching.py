@@ -12,14 +12,13 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from tickhive.budget import Backoff, Budget, Random
 from tickhive.clock import Clock
 from tickhive.errors import FetchError
 from tickhive.plugin.contract import Answer, Credentials, Fetch
 from tickhive.redaction import _sanitize_error, add_secret
-from tickhive.transport.opening import is_this_machine
+from tickhive.transport.proxies import NO_SOCKS, proxy_for, shown, turned_away
 from tickhive.transport.retry import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -134,7 +133,8 @@ class Fetcher:
         """One attempt."""
         name = self._name(fetch)
         signed = self._sign(fetch) if self._sign is not None else fetch
-        pool = await self._pool(signed.url, name)
+        proxy = proxy_for(signed.url, self._proxy)
+        pool = await self._pool(proxy, name)
         self.requests += 1
         try:
             async with asyncio.timeout(self._timeout_seconds * _WHOLE_ATTEMPT):
@@ -143,9 +143,11 @@ class Fetcher:
             raise
         except Exception as error:
             # Not chained: the library's texts may quote what was sent.
-            raise self._failed(name, error) from None
+            raise self._failed(name, error, proxy) from None
         if 200 <= status < 300:
             return Answer(status, body, headers)
+        if status == 407 and proxy:
+            raise FetchError(f"{name}: {turned_away(proxy, status)}", retryable=False)
         raise _refused(name, status, headers, body)
 
     async def _exchange(
@@ -179,8 +181,7 @@ class Fetcher:
         headers = {key.lower(): value for key, value in response.headers.items()}
         return response.status_code, headers, bytes(body)
 
-    async def _pool(self, url: str, name: str) -> httpx.AsyncHTTPTransport:
-        proxy = _proxy_for(url, self._proxy)
+    async def _pool(self, proxy: str, name: str) -> httpx.AsyncHTTPTransport:
         async with self._opening:
             if self._closed:
                 raise FetchError(f"{name} was not asked: the fetcher is closed", retryable=False)
@@ -190,8 +191,8 @@ class Fetcher:
                 try:
                     found = await asyncio.to_thread(_open_pool, proxy, self._ssl_context)
                 except (ImportError, ValueError) as error:
-                    told = "a SOCKS proxy needs the package socksio" if isinstance(error, ImportError) else "unusable"
-                    raise FetchError(f"{name}: the proxy cannot be used ({told})", retryable=False) from None
+                    told = NO_SOCKS if isinstance(error, ImportError) else "the proxy's address cannot be used"
+                    raise FetchError(f"{name}: {told}", retryable=False) from None
                 self._pools[proxy] = found
         return found
 
@@ -209,7 +210,7 @@ class Fetcher:
         host = parts.hostname if port == _PORTS[parts.scheme] else f"{parts.hostname}:{port}"
         return f"{fetch.method} {host}" if self._private else f"{fetch.method} {host}{parts.path}"
 
-    def _failed(self, name: str, error: Exception) -> FetchError:
+    def _failed(self, name: str, error: Exception, proxy: str) -> FetchError:
         import httpx
 
         roots = _causes(error)
@@ -224,7 +225,9 @@ class Fetcher:
             case TimeoutError() | httpx.TimeoutException():
                 return FetchError(f"{name} did not answer within {self._timeout_seconds:g} s")
             case httpx.ProxyError():
-                return FetchError(f"{name}: the proxy did not connect us")
+                return _proxy_failed(name, str(error), proxy)
+            case httpx.ConnectError() if proxy and _never_connected(roots):
+                return FetchError(f"{name}: {shown(proxy)} cannot be reached")
             case httpx.ConnectError():
                 return FetchError(f"{name} cannot be reached: the connection was refused or there is no way there")
             case httpx.NetworkError() | httpx.RemoteProtocolError() | OSError():
@@ -251,6 +254,17 @@ def _refused(name: str, status: int, headers: dict[str, str], body: bytes) -> Fe
     )
 
 
+def _proxy_failed(name: str, said: str, proxy: str) -> FetchError:
+    status = int(said[:3]) if said[:3].isdecimal() else None
+    if status in (401, 407) or "password" in said or "ACCEPTABLE METHODS" in said:
+        return FetchError(f"{name}: {turned_away(proxy, status)}", retryable=False)
+    return FetchError(f"{name}: {shown(proxy)} did not connect us{f' (status {status})' if status else ''}")
+
+
+def _never_connected(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) for cause in causes)
+
+
 def _causes(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     following: list[BaseException | None] = [error]
@@ -270,15 +284,3 @@ def _open_pool(proxy: str, ssl_context: ssl.SSLContext | None) -> httpx.AsyncHTT
 
     verify: Any = True if ssl_context is None else ssl_context
     return httpx.AsyncHTTPTransport(verify=verify, http2=False, proxy=proxy or None)
-
-
-def _proxy_for(url: str, proxy: str | None) -> str:
-    """The proxy's address, "" for none."""
-    if proxy is not None:
-        return proxy
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_this_machine(host) or proxy_bypass(host):
-        return ""
-    known = getproxies()
-    return known.get(parts.scheme) or known.get("all") or ""

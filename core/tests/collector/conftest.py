@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
+from websockets.protocol import State
 
 from tickhive.channels import Channel, DataType, Instrument
 from tickhive.events import BookDelta, BookSnapshot, InstrumentUpdate, Level, Ticker, Trade
@@ -24,6 +27,7 @@ from tickhive.plugin import (
     Event,
     ExchangeSettings,
     Fetch,
+    Goodbye,
     Limit,
     Malformed,
     Poll,
@@ -99,6 +103,8 @@ class AcmePlugin:
                 return [Unsubscribed(id=message["id"])]
             case "no":
                 return [Rejected(message["why"], message.get("kind", "request"), id=message["id"])]
+            case "bye":
+                return [Goodbye(message["why"])]
             case "trade":
                 price, size = Decimal(message["p"]), Decimal(message["q"])
                 return [Trade("acme", symbol, None, at, str(message["n"]), "buy", price, size)]
@@ -143,7 +149,7 @@ class Venue:
             await self._notify()
 
     def rest(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
-        if request.path == "/feed":
+        if request.path.startswith("/feed"):
             return Response(503, "Busy", Headers(), b"") if self.closing else None
         self.rest_calls += 1
         if request.path.startswith("/ticker"):
@@ -154,6 +160,17 @@ class Venue:
 
     async def send(self, **message: Any) -> None:
         await self.connections[-1].send(json.dumps(message))
+
+    @property
+    def open(self) -> list[ServerConnection]:
+        """The sockets that are open, oldest first."""
+        return [connection for connection in self.connections if connection.state is State.OPEN]
+
+    async def broadcast(self, **message: Any) -> None:
+        """Say the same on every socket, as venues do."""
+        for connection in self.open:
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send(json.dumps(message))
 
     async def until_requests(self, count: int) -> None:
         async with self.changed, asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""What all collectors of one exchange share in a process: its instruments, its limits and its REST client."""
+"""What collectors of one exchange share in a process: its instruments and limits, and by account its REST client."""
 
 from __future__ import annotations
 
@@ -9,21 +9,40 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from attrs import evolve
+
 from tickhive.budget import Budget
 from tickhive.channels import InstrumentTable
 from tickhive.clock import Clock, SystemClock
-from tickhive.errors import FetchError
+from tickhive.errors import CredentialsError, FetchError
 from tickhive.events import InstrumentUpdate
 from tickhive.fetching import Fetcher
 from tickhive.plugin.contract import Answer, Credentials, Dial, Event, Fetch, Rejected
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.redaction import _sanitize_error
 from tickhive.session.view import OutsideView
 
 MAX_PAGES = 1000
+UNAUTHORISED = 401
+
+
+class VenueState:
+    """What is known of one venue with one set of settings, whoever asks: its instruments, and what its limits left."""
+
+    def __init__(self, stack: ExchangeStack, settings: Any, clock: Clock) -> None:
+        self.instruments = InstrumentTable(stack.exchange)
+        self.budget = Budget(stack.call.limits(settings=settings) or (), clock, random.Random())
+        self.instrument_events: list[InstrumentUpdate] = []
+        self.refused: list[str] = []
+        self.learning = asyncio.Lock()
+        self.learned_at: float | None = None
 
 
 class VenueAccess:
-    """The way to one venue with one set of settings: budget, REST client, instruments."""
+    """The way to one venue with one set of settings and one account: REST client, budget, instruments.
+
+    ``state`` is shared with the accesses of other accounts: they use the same addresses and see the same market.
+    """
 
     def __init__(
         self,
@@ -33,38 +52,49 @@ class VenueAccess:
         *,
         credentials: Credentials | None = None,
         proxy: str | None = None,
+        state: VenueState | None = None,
     ) -> None:
         self.stack = stack
         self.settings = settings
         self.clock = clock
         self.credentials = credentials
-        self.instruments = InstrumentTable(stack.exchange)
-        self.budget = Budget(stack.call.limits(settings=settings) or (), clock, random.Random())
+        self._state = state if state is not None else VenueState(stack, settings, clock)
+        self.instruments = self._state.instruments
+        self.budget = self._state.budget
         sign = self._sign if stack.offers("sign") else None
         self._make_fetcher = functools.partial(
             Fetcher, self.budget, clock, sign=sign, credentials=credentials, proxy=proxy
         )
         self._fetcher: Fetcher | None = None
-        self.instrument_events: list[InstrumentUpdate] = []
-        self.refused: list[str] = []
         self._users: set[int] = set()
-        self._learning = asyncio.Lock()
-        self._learned = False
 
     @property
     def knows_instruments(self) -> bool:
         """Whether the venue's list has been read (or the plugin has none to read)."""
-        return self._learned or not self.stack.offers("instruments")
+        return self._state.learned_at is not None or not self.stack.offers("instruments")
 
-    async def learn_instruments(self) -> InstrumentTable:
-        """Read the venue's instruments, once per process; FetchError when that fails.
+    @property
+    def instrument_events(self) -> list[InstrumentUpdate]:
+        """What the last reading of the venue's list said of every instrument."""
+        return self._state.instrument_events
+
+    @property
+    def refused(self) -> list[str]:
+        """Lists of instruments the venue would not give."""
+        return self._state.refused
+
+    async def learn_instruments(self, again_after: float | None = None) -> InstrumentTable:
+        """Read the venue's instruments, once per process or when the last reading is ``again_after`` seconds old;
+        FetchError when that fails.
 
         A list the venue refuses for good is left out and named in ``refused``.
         """
-        async with self._learning:
-            if not self.knows_instruments:
+        state = self._state
+        async with state.learning:
+            age = None if state.learned_at is None else self.clock.monotonic() - state.learned_at
+            if not self.knows_instruments or (again_after is not None and age is not None and age >= again_after):
                 events: list[InstrumentUpdate] = []
-                self.refused.clear()
+                state.refused.clear()
                 for fetch in self.stack.call.instruments(settings=self.settings):
                     try:
                         events += [e for e in await self.fetch_all(fetch) if isinstance(e, InstrumentUpdate)]
@@ -72,13 +102,19 @@ class VenueAccess:
                         # One list the venue refuses (a family it does not have) must not cost the others.
                         if error.retryable:
                             raise
-                        self.refused.append(str(error))
-                if self.refused and not events:
-                    raise FetchError(f"no instruments: {self.refused[0]}", retryable=False)
-                self.instruments.extend(event.instrument for event in events)
-                self.instrument_events = events
-                self._learned = True
+                        state.refused.append(str(error))
+                if state.refused and not events:
+                    raise FetchError(f"no instruments: {state.refused[0]}", retryable=False)
+                state.instruments.extend(event.instrument for event in [*self._delisted(events), *events])
+                state.instrument_events = events
+                state.learned_at = self.clock.monotonic()
         return self.instruments
+
+    def _delisted(self, events: list[InstrumentUpdate]) -> list[InstrumentUpdate]:
+        """What the list before had and this one, if it is whole, has no more: it is not traded any more."""
+        listed = {event.symbol for event in events}
+        gone = [event for event in self.instrument_events if event.symbol not in listed] if not self.refused else []
+        return [evolve(event, instrument=evolve(event.instrument, status="expired")) for event in gone]
 
     async def fetch(self, fetch: Fetch) -> Answer:
         """Make one request; FetchError when it cannot be answered."""
@@ -87,19 +123,31 @@ class VenueAccess:
         return await self._fetcher.fetch(fetch)
 
     async def fetch_all(self, fetch: Fetch) -> list[Event | Dial]:
-        """Make a request and those its answers ask for (further pages); FetchError when the venue refuses one."""
-        view = OutsideView(self.stack.exchange, self.settings, self.instruments, self.stack.call.memory())
+        """Make a request and those its answers ask for (further pages); FetchError when the venue refuses one.
+
+        CredentialsError when it refuses the account's credentials.
+        """
+        memory = self.stack.call.memory()
+        view = OutsideView(self.stack.exchange, self.settings, self.instruments, memory, self._account or "")
         found: list[Event | Dial] = []
         queue = [fetch]
         for _ in range(MAX_PAGES):
             if not queue:
                 return found
             current = queue.pop(0)
-            answer = await self.fetch(current)
+            try:
+                answer = await self.fetch(current)
+            except FetchError as error:
+                if error.status == UNAUTHORISED and self.credentials is not None:
+                    raise CredentialsError(self._account, str(error)) from None
+                raise
             for item in self.stack.call.read(session=view, fetch=current, answer=answer, at=self.clock.time_ns()) or ():
                 if isinstance(item, Fetch):
                     queue.append(item)
                 elif isinstance(item, Rejected):
+                    if item.kind == "credentials":
+                        reason = f"the venue refused the credentials ({_sanitize_error(item.reason)})"
+                        raise CredentialsError(self._account, reason)
                     raise FetchError(
                         f"{self.stack.exchange} refused a request: {item.reason}",
                         retryable=item.kind in ("rate", "retry"),
@@ -119,19 +167,41 @@ class VenueAccess:
             fetcher, self._fetcher = self._fetcher, None
             await fetcher.close()
 
+    @property
+    def _account(self) -> str | None:
+        return self.credentials.account if self.credentials is not None else None
+
     def _sign(self, fetch: Fetch) -> Fetch:
         signed: Fetch = self.stack.call.sign(fetch=fetch, credentials=self.credentials, at=self.clock.time_ns())
         return signed
 
 
-_shared: MutableMapping[asyncio.AbstractEventLoop, WeakValueDictionary[Any, VenueAccess]] = WeakKeyDictionary()
+_Kept = MutableMapping[asyncio.AbstractEventLoop, WeakValueDictionary[Any, Any]]
+_states: _Kept = WeakKeyDictionary()
+_accesses: _Kept = WeakKeyDictionary()
 
 
-def shared_access(stack: ExchangeStack, settings: Any, clock: Clock, *, proxy: str | None = None) -> VenueAccess:
-    """The access all collectors of this exchange share that have the same settings and event loop."""
-    known = _shared.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    key = (stack.exchange, id(stack), repr(settings), proxy, None if isinstance(clock, SystemClock) else id(clock))
-    access = known.get(key)
+def shared_access(
+    stack: ExchangeStack,
+    settings: Any,
+    clock: Clock,
+    *,
+    proxy: str | None = None,
+    credentials: Credentials | None = None,
+) -> VenueAccess:
+    """The access all collectors of this exchange share that have the same settings, credentials and event loop.
+
+    Those of other credentials share the venue's limits and instruments, never the way that signs.
+    """
+    loop = asyncio.get_running_loop()
+    states, accesses = (each.setdefault(loop, WeakValueDictionary()) for each in (_states, _accesses))
+    own_clock = None if isinstance(clock, SystemClock) else id(clock)
+    venue = (stack.exchange, id(stack), repr(settings), proxy, own_clock)
+    access: VenueAccess | None = accesses.get((venue, credentials))
     if access is None:
-        access = known[key] = VenueAccess(stack, settings, clock, proxy=proxy)
+        state = states.get(venue)
+        if state is None:
+            state = states[venue] = VenueState(stack, settings, clock)
+        access = VenueAccess(stack, settings, clock, credentials=credentials, proxy=proxy, state=state)
+        accesses[venue, credentials] = access
     return access

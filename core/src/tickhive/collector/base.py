@@ -13,15 +13,24 @@ from tickhive.clock import Clock, SystemClock
 from tickhive.collector.dispatcher import QUEUE_EVENTS, CallbackDispatcher, Tap
 from tickhive.collector.subscribers import EventStream
 from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry, CollectorStatus
-from tickhive.errors import BookNotLive, CollectorError, TickhiveError
-from tickhive.events import MarketEvent
+from tickhive.credentials import CredentialSource, obtain
+from tickhive.errors import BookNotLive, CollectorError, CredentialsError, TickhiveError
+from tickhive.events import Gap, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
+from tickhive.plugin.contract import Credentials
+from tickhive.redaction import _sanitize_error
 from tickhive.tasks import AsyncTaskManager
 
 if TYPE_CHECKING:
     from tickhive.session.books import BookView
 
 BEAT_SECONDS = 1.0
+
+RESTART_SECONDS = 40.0
+"""How long a restart may take to replace every socket before the collector is stopped and started instead."""
+
+REPEAT_SECONDS = 600.0
+"""Within so long an unhealthy collector is not restarted twice in the gentle way."""
 
 
 class BaseDataCollector(ABC):
@@ -35,8 +44,15 @@ class BaseDataCollector(ABC):
     Whatever has gone wrong, ``get_status`` and ``get_health_status`` say so and never raise.
     """
 
-    def __init__(self, config: ExchangeCollectorConfig, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: ExchangeCollectorConfig,
+        *,
+        clock: Clock | None = None,
+        credentials: CredentialSource | None = None,
+    ) -> None:
         self.config = config
+        self._credentials = credentials
         self.exchange = config.exchange
         self.name = config.name or config.default_name
         self.auto_restart = config.auto_restart
@@ -49,7 +65,9 @@ class BaseDataCollector(ABC):
         self._lost_reason = ""
         self._settled: asyncio.Event | None = None
         self._fatal: BaseException | None = None
+        self._hopeless: Exception | None = None
         self._running: asyncio.Task[None] | None = None
+        self._replaced_at: float | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     # What a subclass fills
@@ -82,13 +100,24 @@ class BaseDataCollector(ABC):
         if self._lost is not None:
             self._lost.set()
 
+    def _give_up(self, error: Exception) -> None:
+        """Say that going on cannot help: the collector leaves and stands in ERROR until it is started again."""
+        self._hopeless = error
+        self._connection_lost(str(error))
+
+    async def _obtain_credentials(self) -> Credentials | None:
+        """The account's secrets as their source gives them now; None without an account.
+
+        ConfigurationError when they cannot be had, each source named.
+        """
+        if self._credentials is None:
+            return None
+        # A keyring may take its time, or ask the user.
+        return await asyncio.to_thread(obtain, self._credentials)
+
     def channels(self) -> Sequence[Channel]:
-        """The channels this collector is for: every symbol with every data type."""
-        return tuple(
-            Channel(symbol, symbol, wanted.data_type, wanted.params)
-            for symbol in self.config.symbols
-            for wanted in self.config.subscriptions
-        )
+        """The channels this collector is for: every symbol with every data type, an account's data once."""
+        return self.config.channels()
 
     # Life
 
@@ -110,7 +139,7 @@ class BaseDataCollector(ABC):
             await asyncio.shield(self._stopping)
         if self.status in (CollectorStatus.STARTING, CollectorStatus.RUNNING, CollectorStatus.RESTARTING):
             return
-        self._fatal = None
+        self._fatal = self._hopeless = None
         self._settled = asyncio.Event()
         self._lost = asyncio.Event()
         self._telemetry.set_status(CollectorStatus.STARTING)
@@ -149,10 +178,30 @@ class BaseDataCollector(ABC):
             self._stopping = None
 
     async def restart(self) -> None:
-        """Stop and start again; callbacks and counters stay."""
+        """Have every connection afresh; callbacks and counters stay.
+
+        Where all connections are open each is replaced without a hole: the fresh one receives before the other closes.
+        Otherwise, and when that takes longer than ``RESTART_SECONDS``, the collector is stopped and started: so it is
+        too when it is unhealthy though its connections were replaced within the last ``REPEAT_SECONDS``.
+        """
         self._telemetry.restarts += 1
+        now = self.clock.monotonic()
+        in_vain = self._replaced_at is not None and now - self._replaced_at < REPEAT_SECONDS
+        if self.status is CollectorStatus.RUNNING and not (in_vain and not self.get_health_status()["healthy"]):
+            # Kept from before: concurrent restarts are one and must not take each other for a repetition.
+            running = self._running
+            if await self._replace_connections("restart", RESTART_SECONDS):
+                self._replaced_at = now
+                return
+            if self._running is not running or self.status in (CollectorStatus.STOPPING, CollectorStatus.STOPPED):
+                return  # somebody has stopped it meanwhile, or restarted it from scratch
+        self._replaced_at = None
         await self.stop()
         await self.start()
+
+    async def _replace_connections(self, reason: str, timeout_seconds: float) -> bool:
+        """Replace every connection without a hole; False where that cannot be done, or not in time."""
+        return False
 
     async def _run(self) -> None:
         assert self._lost is not None
@@ -162,6 +211,8 @@ class BaseDataCollector(ABC):
             try:
                 await self._actual_connect()
                 await self._subscribe_channels(self.channels())
+                if self._hopeless is not None:
+                    raise self._hopeless
             except Exception as error:
                 if not self._may_pass(error):
                     await self._leave()
@@ -172,6 +223,9 @@ class BaseDataCollector(ABC):
             self._settled.set()
             connected_at = self.clock.monotonic()
             await self._lost.wait()
+            if self._hopeless is not None:
+                await self._leave()
+                raise self._hopeless
             if self.clock.monotonic() - connected_at >= STABLE_SECONDS:
                 self._backoff.reset()
             await self._retry("connection", self._lost_reason)
@@ -239,6 +293,20 @@ class BaseDataCollector(ABC):
         """Take a tap off."""
         self._dispatcher.remove_tap(tap)
 
+    def resume_from(self, events: Sequence[MarketEvent], cause: str) -> None:  # noqa: B027 - most begin anew
+        """Begin where an earlier run of the process ended; to be called before the first start.
+
+        ``events`` are the last of every stream of this exchange, a Gap among them is a hole that was being filled;
+        ``cause`` says why nothing came since. A collector that can tells of the time between in Gaps and fills them.
+        """
+
+    def standing(self) -> list[MarketEvent]:
+        """Where every stream stands after what was delivered, in the form of ``resume_from``; none: not known."""
+        return []
+
+    def watch_holes(self, watcher: Callable[[Gap], None] | None) -> None:  # noqa: B027 - most fill none
+        """Tell ``watcher`` of every hole that begins to be filled, before what revealed it is delivered."""
+
     def stream(self, *data_types: DataType | str, queue_events: int = QUEUE_EVENTS) -> EventStream:
         """Iterate over events: ``async for trade in collector.stream(DataType.TRADE)``; no types: all of them.
 
@@ -285,15 +353,23 @@ class BaseDataCollector(ABC):
         return {kind.__name__: count for kind, count in self._dispatcher.counts.items() if count}
 
     def get_health_status(self) -> dict[str, Any]:
-        """``healthy``, and in ``reasons`` a sentence for everything that is wrong."""
-        reasons = [*self._telemetry.health_reasons(), *self._unhealthy_data()]
+        """``healthy``, and in ``reasons`` a sentence for everything that is wrong.
+
+        ``needs_operator``: it is unhealthy, and starting again cannot help until somebody has mended the cause.
+        """
+        reasons = [*self._telemetry.health_reasons(), *map(_sanitize_error, self._unhealthy_data())]
         return {
             "healthy": not reasons,
             "reasons": reasons,
             "status": self.status.value,
             "heartbeat_age_seconds": self._telemetry.heartbeat_age_seconds,
             "restarts": self._telemetry.restarts,
+            "needs_operator": bool(reasons) and self._needs_operator(),
         }
+
+    def _needs_operator(self) -> bool:
+        """Whether what is wrong can only be mended from outside."""
+        return self.status is CollectorStatus.ERROR and isinstance(self._fatal, ValueError | CredentialsError)
 
     def _unhealthy_data(self) -> list[str]:
         """What is wrong with connections and data flow; a subclass that knows says so."""

@@ -1,25 +1,40 @@
-"""ConnectionManager keeps the sockets of one collector open: dials, backs off, drives their sessions, dials again."""
+"""ConnectionManager keeps the sockets of one collector open: dials, backs off, rolls over, dials again."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
+from attrs import Factory, define
+
 from tickhive.budget import Backoff, Budget
-from tickhive.clock import Clock
-from tickhive.collector.link import Link, LinkOwner, LinkState
+from tickhive.clock import NANOSECONDS, Clock
+from tickhive.collector.leg import LinkOwner, LinkTools
+from tickhive.collector.link import Link, LinkState
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
+from tickhive.collector.totals import add_up, no_totals
+from tickhive.collector.turn import Turn
 from tickhive.plugin.contract import Answer, Dial, Fetch
 from tickhive.tasks import AsyncTaskManager
 
 
-class ConnectionManager:
-    """One link per Dial; each dials for ever, with exponential backoff and full jitter under the venue's dial budget.
+@define(eq=False)
+class _Group:
+    """The links of one Dial: one, or two that are each other's spare."""
 
-    ``status()`` tells for every link: key, state (``waiting``, ``dialling``, ``open``, ``closing``, ``failed``,
-    ``stopped``), host, since when, how often it connected and failed, its traffic and its last error.
+    dial: Dial
+    links: list[Link] = Factory(list)
+
+
+class ConnectionManager:
+    """``redundancy`` links per Dial; each dials for ever, with exponential backoff and full jitter under the venue's
+    dial budget.
+
+    ``status()`` tells for every link: key (``KEY/2`` for a second one), state (``waiting``, ``dialling``, ``open``,
+    ``closing``, ``failed``, ``stopped``), why it is rolling over, host, since when, how often it connected, failed and
+    rolled over, its traffic and its last error.
     """
 
     def __init__(
@@ -33,76 +48,152 @@ class ConnectionManager:
         *,
         transport: Literal["fast", "plain"] = "fast",
         proxy: str | None = None,
+        redundancy: int = 1,
         backoff: Callable[[], Backoff] = Backoff,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._telemetry = telemetry
         self._tasks = tasks
+        self._clock = clock
+        self._redundancy = redundancy
         self._backoff = backoff
-        self._make_link = functools.partial(
-            Link,
-            owner=owner,
-            telemetry=telemetry,
-            tasks=tasks,
-            clock=clock,
-            budget=budget,
-            fetch=fetch,
-            transport=transport,
-            proxy=proxy,
-            on_change=on_change,
+        self._on_change = on_change
+        self._tools = LinkTools(
+            owner, telemetry, tasks, clock, budget, fetch, transport, proxy, on_end=self.poke, on_change=self._noticed
         )
-        self._links: dict[str, Link] = {}
+        self._groups: dict[str, _Group] = {}
+        self._closing: list[Link] = []
+        self._totals = no_totals()
+        self._changed = asyncio.Event()
         self._paused = False
 
     @property
     def links(self) -> Sequence[Link]:
         """Every link, in the order their dials came."""
-        return tuple(self._links.values())
+        return tuple(link for group in self._groups.values() for link in group.links)
 
     @property
     def dials(self) -> Sequence[Dial]:
         """The dials there are now, as the ``connect`` hook wants to see them."""
-        return tuple(link.dial for link in self._links.values())
+        return tuple(group.dial for group in self._groups.values())
 
     @property
     def open_count(self) -> int:
         """How many sockets are open."""
-        return sum(link.state is LinkState.OPEN for link in self._links.values())
+        return sum(link.state is LinkState.OPEN for link in self.links)
 
     def set_dials(self, dials: Sequence[Dial]) -> None:
-        """Have exactly these sockets: a known key is kept as it is, a missing one is closed."""
+        """Have exactly these sockets; may be called at any time.
+
+        A known key goes on with its new dial: other channels are asked for and given up on the open sockets, or, where
+        the plugin offers no ``subscribe`` or other things differ too, fresh sockets take over without a hole. What is
+        missing is closed.
+        """
         wanted = {dial.key: dial for dial in dials}
-        for key in [key for key in self._links if key not in wanted]:
-            link = self._links.pop(key)
-            self._tasks.add_task(f"{self._telemetry.name}: close {key}", link.stop())
+        gone = [self._groups.pop(key) for key in list(self._groups) if key not in wanted]
         for key, dial in wanted.items():
-            if key not in self._links:
-                link = self._links[key] = self._make_link(dial, backoff=self._backoff())
-                if self._paused:
-                    link.pause_reading()
-                link.start()
+            group = self._groups.get(key)
+            if group is None:
+                self._groups[key] = self._open(dial)
+            else:
+                group.dial = dial
+                for link in group.links:
+                    link.change(dial)
+        for link in [link for group in gone for link in group.links]:
+            link.give_up()
+            self._closing.append(link)
+            self._tasks.add_task(f"{self._telemetry.name}: close {link.key} {id(link):x}", self._close(link))
+
+    def _open(self, dial: Dial) -> _Group:
+        group, turn = _Group(dial), Turn()
+        for number in range(1, self._redundancy + 1):
+            link = Link(dial, self._tools, backoff=self._backoff(), turn=turn, number=number)
+            group.links.append(link)
+            if self._paused:
+                link.pause_reading()
+            link.start()
+        return group
+
+    async def _close(self, link: Link) -> None:
+        await link.stop()
+        if link in self._closing:
+            self._closing.remove(link)
+            add_up(self._totals, link.statistics())
 
     async def stop(self) -> None:
         """Close every socket with a closing handshake and end every link."""
-        links, self._links = list(self._links.values()), {}
+        links = (*self.links, *self._closing)
+        self._groups.clear()
+        self._closing.clear()
         await asyncio.gather(*(link.stop() for link in links))
+        for link in links:
+            add_up(self._totals, link.statistics())
+        self._noticed()
+
+    async def roll_over(self, reason: str, timeout_seconds: float) -> bool:
+        """Replace every socket without a hole; True when all of them were, False when one could not be in time.
+
+        Where a link is not open nothing is begun: there is nothing to keep.
+        """
+        before = {link: link.leg for link in self.links}
+        if not before or not all(link.replaceable for link in before):
+            return False
+        for link in before:
+            link.roll_over(reason)
+        deadline = self._clock.monotonic() + timeout_seconds
+        while not all(link.replaced(leg) for link, leg in before.items() if leg is not None):
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or not before.keys() <= set(self.links):
+                return False
+            self._changed.clear()
+            alarm = self._clock.call_at(self._clock.time_ns() + math.ceil(left * NANOSECONDS), self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                alarm.cancel()
+        return True
+
+    def poke(self) -> None:
+        """A session has ended and others may have taken over what it left: let them act."""
+        for link in self.links:
+            link.act()
+
+    def _noticed(self) -> None:
+        self._changed.set()
+        self._on_change()
 
     def pause_reading(self) -> None:
         """Stop taking in frames; the kernel's buffers fill and the venue feels it."""
         self._paused = True
-        for link in self._links.values():
+        for link in self.links:
             link.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on after ``pause_reading``."""
         self._paused = False
-        for link in self._links.values():
+        for link in self.links:
             link.resume_reading()
 
     def unhealthy(self, patience_seconds: float) -> list[str]:
-        """Which links have not been open for longer than ``patience_seconds``, with the reason."""
-        return [reason for link in self._links.values() if (reason := link.unhealthy(patience_seconds)) is not None]
+        """Which links have not been open for longer than ``patience_seconds``, with the reason.
+
+        One of two that are each other's spare is not missed while the other is open: repairing it by force would take
+        the good one down with it. ``status`` shows it.
+        """
+        reasons = []
+        for group in self._groups.values():
+            found = [reason for link in group.links if (reason := link.unhealthy(patience_seconds)) is not None]
+            if not any(link.state is LinkState.OPEN for link in group.links) or len(found) == len(group.links):
+                reasons += found
+        return reasons
+
+    def statistics(self) -> dict[str, Any]:
+        """What all sockets have seen, those of links that are no more among them."""
+        totals = self._totals.copy()
+        for link in (*self.links, *self._closing):
+            add_up(totals, link.statistics())
+        return totals
 
     def status(self) -> list[dict[str, Any]]:
         """One dictionary per link, JSON-ready."""
-        return [link.status() for link in self._links.values()]
+        return [link.status() for link in self.links]

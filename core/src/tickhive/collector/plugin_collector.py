@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tickhive.channels import Channel, DataType
+from attrs import evolve
+
+from tickhive.channels import Channel, DataType, Subscription, is_pattern
 from tickhive.clock import Clock
 from tickhive.collector.access import VenueAccess, shared_access
 from tickhive.collector.base import BaseDataCollector
 from tickhive.collector.connection import ConnectionManager
 from tickhive.collector.link import LinkState
+from tickhive.collector.plan import Plan, make_plan, refusals
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.collector.totals import add_up, no_totals
-from tickhive.errors import ConfigurationError, FetchError, PluginError, UnknownSymbolError
-from tickhive.events import MarketEvent
+from tickhive.collector.wanted import listed, resolve
+from tickhive.credentials import CredentialSource
+from tickhive.errors import ConfigurationError, CredentialsError, FetchError
+from tickhive.events import Gap, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin.contract import Dial, Poll
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.redaction import _sanitize_error
 from tickhive.session.books import BookView
 from tickhive.session.feed import Feed
+from tickhive.session.resumption import resume, standing
 from tickhive.session.session import Session
 
 CONNECT_PATIENCE_SECONDS = 15.0
+
+LISTING_SECONDS = 600.0
+"""How often the venue's list is read again for patterns, beside the channel that tells of listings at once."""
 
 WORTH_SAYING = {
     "malformed": "last_malformed",
@@ -41,6 +51,10 @@ SILENCE_FACTORS: dict[DataType, float | None] = {
     DataType.PRICE_LIMIT: 10.0,
     DataType.LIQUIDATION: None,
     DataType.INSTRUMENT: None,
+    DataType.BALANCE: None,
+    DataType.POSITION: None,
+    DataType.ORDER: None,
+    DataType.FILL: None,
 }
 """By how much a data type may be quieter than ``silence_seconds``; None: it only speaks when something happens."""
 
@@ -53,14 +67,19 @@ class PluginCollector(BaseDataCollector):
     """
 
     def __init__(
-        self, stack: ExchangeStack, config: ExchangeCollectorConfig, settings: Any, *, clock: Clock | None = None
+        self,
+        stack: ExchangeStack,
+        config: ExchangeCollectorConfig,
+        settings: Any,
+        *,
+        clock: Clock | None = None,
+        credentials: CredentialSource | None = None,
     ) -> None:
-        super().__init__(config, clock=clock)
+        super().__init__(config, clock=clock, credentials=credentials)
         self.stack = stack
         self.settings = settings
-        self.set_aside: dict[str, str] = {}
-        self._channels: tuple[Channel, ...] = ()
-        self._polls: dict[Channel, Poll] = {}
+        self._plan = Plan()
+        self._changing = asyncio.Lock()
         self._said: dict[str, int] = {}
         self._access: VenueAccess | None = None
         self._connections: ConnectionManager | None = None
@@ -68,17 +87,22 @@ class PluginCollector(BaseDataCollector):
         self._reading_paused = False
         self._link_changed: asyncio.Event | None = None
         self._totals = no_totals()
+        self._earlier: tuple[list[MarketEvent], str] | None = None
+        self._hole_watcher: Callable[[Gap], None] | None = None
+        self._refused_polls: dict[Channel, str] = {}
 
     # The four steps
 
     async def _actual_connect(self) -> None:
         """Learn the instruments, resolve the symbols, have the sockets that ``connect`` asks for."""
-        access = self._access = shared_access(self.stack, self.settings, self.clock, proxy=self.config.proxy)
+        credentials = await self._obtain_credentials()
+        access = self._access = shared_access(
+            self.stack, self.settings, self.clock, proxy=self.config.proxy, credentials=credentials
+        )
         access.join(self)
         await access.learn_instruments()
         for refusal in access.refused:
             self._telemetry.record_error("instruments", refusal)
-        self._channels = self._resolve(access)
         if self._feed is None:
             self._feed = Feed(
                 self.stack,
@@ -86,11 +110,13 @@ class PluginCollector(BaseDataCollector):
                 self.settings,
                 access.instruments,
                 verify_checksums=self.config.verify_checksums,
+                silence_limit=self._silence_limit,
             )
-        polls = ((channel, self._poll(channel)) for channel in self._channels)
-        self._polls = {channel: poll for channel, poll in polls if poll is not None}
-        streamed = [channel for channel in self._channels if channel not in self._polls]
-        dials = await self._ask_dials(access, streamed)
+            self._feed.on_hole = self._hole_watcher
+        plan = await self._make_plan(access, ())
+        if self._earlier is not None:
+            resume(self._feed, *self._earlier, [channel for channel in plan.channels if channel not in plan.polls])
+            self._earlier = None
         self._link_changed = asyncio.Event()
         self._connections = ConnectionManager(
             self,
@@ -101,21 +127,24 @@ class PluginCollector(BaseDataCollector):
             access.fetch,
             transport=self.config.transport,
             proxy=self.config.proxy,
-            on_change=self._link_changed.set,
+            redundancy=self.config.redundancy,
+            on_change=self._link_has_changed,
         )
+        self._feed.paused = self._reading_paused
         if self._reading_paused:
             self._connections.pause_reading()
-        self._connections.set_dials(dials)
+        self._connections.set_dials(plan.dials)
         await self._first_attempt(self._connections)
 
     async def _subscribe_channels(self, channels: Sequence[Channel]) -> None:
         """Begin what no socket carries; a socket's channels are asked for by its session whenever it opens."""
         assert self._access is not None
-        if self._access.instrument_events:
-            wanted = {channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT}
-            self.deliver([event for event in self._access.instrument_events if event.symbol in wanted])
-        for channel, poll in self._polls.items():
-            self._tasks.add_task(f"{self.name}: poll {channel}", self._keep_polling(self._access, channel, poll))
+        self._show_instruments(self._access, channels)
+        self._refused_polls.clear()
+        for channel, poll in self._plan.polls.items():
+            self._start_poll(self._access, channel, poll)
+        if self._follows:
+            self._tasks.add_task(f"{self.name}: listings", self._keep_listings(self._access))
 
     def _process_message(self, message: tuple[Session, list[bytes]], at: int) -> list[MarketEvent]:
         """One read of one socket: its session and its frames."""
@@ -124,26 +153,33 @@ class PluginCollector(BaseDataCollector):
 
     async def _actual_disconnect(self) -> None:
         """Close the sockets and end the polls."""
-        for channel in self._polls:
+        for channel in self._plan.polls:
             self._tasks.remove_task(f"{self.name}: poll {channel}")
+        self._tasks.remove_task(f"{self.name}: listings")
         connections = self._connections
         if connections is not None:
-            links = connections.links
             await connections.stop()
             self._connections = None
-            for link in links:
-                add_up(self._totals, link.statistics())
+            add_up(self._totals, connections.statistics())
         if self._feed is not None:
             self.deliver(self._feed.finish())
         if self._access is not None:
             await self._access.leave(self)
+
+    async def _replace_connections(self, reason: str, timeout_seconds: float) -> bool:
+        """Roll every link over."""
+        return self._connections is not None and await self._connections.roll_over(reason, timeout_seconds)
 
     # What a link asks of its owner
 
     def make_session(self, dial: Dial) -> Session:
         """A fresh session for one more socket of this dial."""
         assert self._feed is not None
-        return Session(self.stack, dial, self._feed)
+        assert self._access is not None
+        credentials = self._access.credentials
+        # Without secrets there is nothing to take out of what a venue says.
+        sanitize = str if credentials is None else _sanitize_error
+        return Session(self.stack, dial, self._feed, credentials=credentials, sanitize=sanitize)
 
     def process(self, session: Session, frames: list[bytes], at: int) -> None:
         """The road of a frame: from the read to the callbacks."""
@@ -160,56 +196,30 @@ class PluginCollector(BaseDataCollector):
 
     def channels(self) -> Sequence[Channel]:
         """The channels that exist; before the first start the configured ones, unresolved."""
-        return self._channels or super().channels()
+        return self._plan.channels or super().channels()
 
-    def _resolve(self, access: VenueAccess) -> tuple[Channel, ...]:
-        """Turn the configured symbols into channels; unknown ones are set aside and named."""
-        names: dict[str, str] = {}
-        self.set_aside.clear()
-        for symbol in self.config.symbols:
-            if not len(access.instruments):
-                names[symbol] = symbol
-                continue
-            try:
-                instrument = access.instruments.find(symbol)
-            except UnknownSymbolError as error:
-                self.set_aside[symbol] = str(error)
-                self._telemetry.record_error("symbol", error)
-                self._telemetry.log.warning("symbol set aside", symbol=symbol, reason=str(error))
-            else:
-                names[instrument.symbol] = instrument.native
-        if not names:
-            raise ConfigurationError(list(self.set_aside.values()), source=self.name)
-        return tuple(
-            Channel(symbol, native, wanted.data_type, wanted.params)
-            for symbol, native in names.items()
-            for wanted in self.config.subscriptions
-        )
+    async def _make_plan(self, access: VenueAccess, dials: Sequence[Dial]) -> Plan:
+        """Plan what the configuration takes; what cannot be had is named, and ends the start when nothing is left."""
+        assert self._feed is not None
+        plan = await make_plan(self.config, access, dials, self._plan)
+        if not plan.channels and not self._follows:
+            raise ConfigurationError(list(plan.set_aside.values()), source=self.name)
+        for what, why in plan.set_aside.items():
+            if self._plan.set_aside.get(what) != why:
+                self._telemetry.log.warning("set aside", what=what, reason=self._telemetry.record_error("symbol", why))
+        self._plan = plan
+        self._feed.unseen = plan.listings
+        return plan
 
-    async def _ask_dials(self, access: VenueAccess, channels: Sequence[Channel]) -> list[Dial]:
-        """Ask ``connect`` for the sockets, making the requests it needs first."""
-        if not channels:
-            return []
-        answer = self.stack.call.connect(
-            channels=tuple(channels), settings=self.settings, credentials=access.credentials, dials=()
-        )
-        dials: list[Dial] = []
-        for item in answer or ():
-            if isinstance(item, Dial):
-                dials.append(item)
-            else:
-                dials += [found for found in await access.fetch_all(item) if isinstance(found, Dial)]
-        carried = {channel for dial in dials for channel in dial.channels}
-        forgotten = [str(channel) for channel in channels if channel not in carried]
-        if forgotten:
-            raise PluginError(
-                self.exchange,
-                f"its connect hook gave no socket to {', '.join(forgotten[:5])}",
-                "Report this to its author",
-                distribution=self.stack.distribution,
-                version=self.stack.version,
-            )
-        return dials
+    def _link_has_changed(self) -> None:
+        """Wake who waits for the sockets; when none is left because the venue will not have us, end the work."""
+        assert self._link_changed is not None
+        self._link_changed.set()
+        links = self._connections.links if self._connections is not None else ()
+        if links and not self._plan.polls and all(link.hopeless is not None for link in links):
+            credentials = self._access.credentials if self._access is not None else None
+            account = credentials.account if credentials is not None else None
+            self._give_up(CredentialsError(account, str(links[0].hopeless)))
 
     async def _first_attempt(self, connections: ConnectionManager) -> None:
         """Wait until every link has connected, or one has failed: it goes on trying by itself."""
@@ -221,16 +231,125 @@ class PluginCollector(BaseDataCollector):
                 return
             await self._link_changed.wait()
 
-    def _poll(self, channel: Channel) -> Poll | None:
-        if not self.stack.offers("poll"):
-            return None
-        poll: Poll | None = self.stack.call.poll(channel=channel, settings=self.settings)
-        return poll
+    def _start_poll(self, access: VenueAccess, channel: Channel, poll: Poll) -> None:
+        self._tasks.add_task(f"{self.name}: poll {channel}", self._keep_polling(access, channel, poll))
+
+    def _show_instruments(self, access: VenueAccess, channels: Iterable[Channel]) -> None:
+        """Hand out what the list said of instruments somebody wants to hear of: the channel tells only changes."""
+        wanted = {channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT}
+        self.deliver([event for event in access.instrument_events if event.symbol in wanted] if wanted else [])
+
+    # Change while running
+
+    async def add(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
+        """Collect more symbols (names or patterns), or more data types of all symbols; the rest runs on untouched.
+
+        Raises ConfigurationError, and changes nothing, when a name means nothing to the venue or it does not have a
+        data type. A stopped collector takes it up when it starts.
+        """
+        symbols, data_types = tuple(symbols), tuple(data_types)
+        config = evolve(
+            self.config,
+            symbol=None,
+            symbols=(*self.config.symbols, *symbols),
+            data_types=(*map(str, self.config.subscriptions), *data_types),
+        )
+        self._check(config, symbols)
+        await self._change(config)
+
+    async def remove(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
+        """Collect these symbols (as they were configured), or these data types, no more; the rest runs on untouched.
+
+        Raises ConfigurationError, and changes nothing, when one of them is not collected, or nothing would be left.
+        """
+        gone, types = set(symbols), {str(Subscription.parse(text)) for text in data_types}
+        have = {str(each) for each in self.config.subscriptions}
+        strange = [*sorted(gone - set(self.config.symbols)), *sorted(types - have)]
+        if strange:
+            raise ConfigurationError(f"{self.name} does not collect {listed(strange)}", source=self.name)
+        config = evolve(
+            self.config,
+            symbol=None,
+            symbols=tuple(symbol for symbol in self.config.symbols if symbol not in gone),
+            data_types=tuple(str(each) for each in self.config.subscriptions if str(each) not in types),
+        )
+        await self._change(config)
+
+    def _check(self, config: ExchangeCollectorConfig, symbols: Sequence[str]) -> None:
+        """Refuse what can be known to be wrong before anything is changed."""
+        access = self._access
+        if access is None or not access.knows_instruments:
+            return
+        wanted = resolve(config, access.instruments)
+        problems = [wanted.set_aside[each] for each in symbols if each in wanted.set_aside and not is_pattern(each)]
+        problems += refusals(access, [channel for channel in wanted.channels if channel not in self._plan.channels])
+        if problems:
+            raise ConfigurationError(problems, source=self.name)
+
+    async def _change(self, config: ExchangeCollectorConfig) -> None:
+        """Take over a configuration; a running collector asks for what is missing and gives up what is not wanted."""
+        async with self._changing:
+            access, connections, feed = self._access, self._connections, self._feed
+            if access is None or connections is None or feed is None:
+                self.config = config
+                return
+            before, followed, old = self.config, self._follows, self._plan
+            self.config = config
+            try:
+                plan = await self._make_plan(access, connections.dials)
+            except Exception:
+                self.config = before
+                raise
+            for channel in old.polls.keys() - plan.polls.keys():
+                self._tasks.remove_task(f"{self.name}: poll {channel}")
+            connections.set_dials(plan.dials)
+            now = self.clock.time_ns()
+            kept = {*plan.channels, *plan.listings}
+            for channel in (each for each in (*old.channels, *old.listings) if each not in kept):
+                for session in feed.carriers(channel):
+                    session.remove([channel], now)
+                if not feed.carriers(channel):
+                    feed.forget(channel)
+            connections.poke()
+            self._show_instruments(access, [channel for channel in plan.channels if channel not in old.channels])
+            for channel, poll in plan.polls.items():
+                if channel not in old.polls:
+                    self._start_poll(access, channel, poll)
+            if followed and not self._follows:
+                self._tasks.remove_task(f"{self.name}: listings")
+            elif self._follows and not followed:
+                self._tasks.add_task(f"{self.name}: listings", self._keep_listings(access))
+
+    @property
+    def _follows(self) -> bool:
+        """Whether listings change what is collected."""
+        return any(map(is_pattern, self.config.symbols)) and self.stack.offers("instruments")
+
+    async def _keep_listings(self, access: VenueAccess) -> None:
+        """Read the venue's list again from time to time; see ``_look_around`` for what comes of it."""
+        while True:
+            await self.clock.sleep(LISTING_SECONDS)
+            try:
+                await access.learn_instruments(again_after=LISTING_SECONDS / 2)
+            except FetchError as error:
+                text = self._telemetry.record_error("instruments", error)
+                self._telemetry.log.warning("the list of instruments could not be read", error=text)
+
+    async def _follow(self) -> None:
+        """The venue's list has changed: patterns may mean other instruments."""
+        try:
+            await self._change(self.config)
+        except (ConfigurationError, FetchError) as error:
+            self._telemetry.log.warning("listings not followed", error=self._telemetry.record_error("listings", error))
 
     async def _keep_polling(self, access: VenueAccess, channel: Channel, poll: Poll) -> None:
         while True:
             try:
                 found = await access.fetch_all(poll.fetch)
+            except CredentialsError as error:
+                text = self._refused_polls[channel] = self._telemetry.record_error(f"poll {channel}", error)
+                self._telemetry.log.error("a poll ended: asking again cannot help", channel=str(channel), error=text)
+                return
             except FetchError as error:
                 text = self._telemetry.record_error(f"poll {channel}", error)
                 self._telemetry.log.warning("a poll failed; asking again", channel=str(channel), error=text)
@@ -247,15 +366,34 @@ class PluginCollector(BaseDataCollector):
         instruments = self._feed.instruments
         return self._feed.book(instruments.find(symbol).symbol if len(instruments) else symbol, depth)
 
+    def resume_from(self, events: Sequence[MarketEvent], cause: str) -> None:
+        """Begin where an earlier run of the process ended; events of another account or of no channel are left out."""
+        mine = (None, self.config.account)
+        self._earlier = [event for event in events if getattr(event, "account", None) in mine], cause
+
+    def standing(self) -> list[MarketEvent]:
+        """Where every stream stands after what was delivered so far; nothing before the first connect."""
+        return standing(self._feed) if self._feed is not None and self._earlier is None else []
+
+    def watch_holes(self, watcher: Callable[[Gap], None] | None) -> None:
+        """Tell ``watcher`` of every hole that begins to be filled, before what revealed it is delivered."""
+        self._hole_watcher = watcher
+        if self._feed is not None:
+            self._feed.on_hole = watcher
+
     def pause_reading(self) -> None:
         """Stop taking in frames: the venue's send buffers fill instead of our memory."""
         self._reading_paused = True
+        if self._feed is not None:
+            self._feed.paused = True
         if self._connections is not None:
             self._connections.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on after ``pause_reading``."""
         self._reading_paused = False
+        if self._feed is not None:
+            self._feed.paused = False
         if self._connections is not None:
             self._connections.resume_reading()
 
@@ -266,10 +404,10 @@ class PluginCollector(BaseDataCollector):
         feed = self._feed
         status["plugin"] = {"distribution": self.stack.distribution, "version": self.stack.version}
         status["instruments"] = len(self._access.instruments) if self._access is not None else 0
-        status["set_aside"] = dict(self.set_aside)
+        status["set_aside"] = dict(self._plan.set_aside)
         status["reading_paused"] = self._reading_paused
         status["connections"] = self._connections.status() if self._connections is not None else []
-        status["subscriptions"] = feed.ledger.status(now, self._silence_limit) if feed is not None else []
+        status["subscriptions"] = feed.ledger.status(now) if feed is not None else []
         status["statistics"] = self._statistics()
         status["budget"] = self._access.budget.status() if self._access is not None else {}
         return status
@@ -278,15 +416,27 @@ class PluginCollector(BaseDataCollector):
         reasons: list[str] = []
         if self._connections is not None:
             reasons += self._connections.unhealthy(CONNECT_PATIENCE_SECONDS)
+        reasons += [f"{channel} is not asked for any more: {why}" for channel, why in self._refused_polls.items()]
         if self._feed is not None and self.status is CollectorStatus.RUNNING:
-            summary = self._feed.ledger.summary(self.clock.time_ns(), self._silence_limit)
-            reasons += [f"no data: {_listed(summary['silent_channels'])}"] if summary["silent_channels"] else []
+            summary = self._feed.ledger.summary()
+            reasons += [f"no data: {listed(summary['silent_channels'])}"] if summary["silent_channels"] else []
             if summary["channels"] and summary["rejected"] == summary["channels"]:
-                reasons.append(f"every subscription was rejected: {_listed(summary['rejected_channels'])}")
+                reasons.append(f"every subscription was rejected: {listed(summary['rejected_channels'])}")
         return reasons
 
+    def _needs_operator(self) -> bool:
+        """Also when all that is wrong are sockets and polls the venue refuses for good: the others had to suffer."""
+        links = self._connections.links if self._connections is not None else ()
+        refused = len(self._refused_polls) + sum(link.hopeless is not None for link in links)
+        return super()._needs_operator() or 0 < len(self._unhealthy_data()) <= refused
+
     def _look_around(self) -> None:
-        """Say once for every tenfold how much of what came could not be used."""
+        """Follow listings; say once for every tenfold how much of what came could not be used."""
+        access = self._access
+        changing = self._changing.locked()
+        if access and self._follows and not changing and access.instruments.version != self._plan.version:
+            self._plan.version = access.instruments.version
+            self._tasks.add_task(f"{self.name}: follow listings", self._follow())
         statistics = self._statistics()
         for name, latest in WORTH_SAYING.items():
             count = statistics[name]
@@ -303,11 +453,4 @@ class PluginCollector(BaseDataCollector):
     def _statistics(self) -> dict[str, Any]:
         """What was received, over all sockets there have been."""
         totals = self._totals.copy()
-        for link in self._connections.links if self._connections is not None else ():
-            add_up(totals, link.statistics())
-        return totals
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+        return totals if self._connections is None else add_up(totals, self._connections.statistics())

@@ -18,6 +18,10 @@ OLDEST_API_VERSION = 1
 """The oldest contract this core still speaks."""
 
 
+def _length(value: str | bytes | Mapping[str, str]) -> str:
+    return f"<{len(value)}>"
+
+
 # What a plugin asks the core to do.
 
 
@@ -60,10 +64,11 @@ class Dial:
 class Request:
     """A frame to send. ``str`` goes out as a text frame, ``bytes`` as a binary one.
 
-    ``channels`` are those it asks for (or gives up), ``id`` is what the venue will echo, where it echoes anything.
+    ``channels`` are those it asks for (or gives up), ``id`` is what the venue will echo, where it echoes anything. The
+    frame never appears in a repr: a login's holds secrets.
     """
 
-    frame: str | bytes
+    frame: str | bytes = field(repr=_length)
     channels: Sequence[Channel] = ()
     id: str | None = None
 
@@ -72,13 +77,14 @@ class Request:
 class Fetch:
     """A REST request. ``costs`` counts it against the venue's limits: scope to weight. ``channel`` is what it is for.
 
-    ``read`` recognises it by its URL, so that a recorded answer can be read without the request object.
+    ``read`` recognises it by its URL, so that a recorded answer can be read without the request object. What headers
+    and body say never appears in a repr: signed ones hold secrets.
     """
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = Factory(dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(factory=dict, repr=_length)
+    body: bytes = field(default=b"", repr=_length)
     costs: Mapping[str, float] = Factory(dict)
     channel: Channel | None = None
 
@@ -245,6 +251,10 @@ class SessionView(Protocol):
     @property
     def settings(self) -> Any:
         """An instance of what the plugin's ``settings`` hook answers."""
+
+    @property
+    def account(self) -> str:
+        """Whose credentials it uses, as events carry it; "" without any."""
 
     @property
     def memory(self) -> Any:

@@ -17,6 +17,8 @@ from tickhive.plugin.venue import Hangup, Send, SimulatedVenue
 from tickhive.simulation.connection import VenueSocket
 
 _QUIET = logging.getLogger("tickhive.simulation.websockets")
+# Below this the library prints every frame, logins included, when an application asks tickhive as a whole for more.
+_QUIET.addFilter(lambda record: record.levelno >= logging.INFO)
 _QUIET.addHandler(logging.NullHandler())
 
 _CLOSE_PATIENCE = 2.0

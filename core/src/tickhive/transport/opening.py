@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import logging
 import socket
 import ssl
@@ -15,12 +14,14 @@ from urllib.parse import urlsplit
 from tickhive.errors import ConnectionFailed
 from tickhive.redaction import _sanitize_error
 from tickhive.transport.connection import Connection, Mode, OnFrames
+from tickhive.transport.proxies import NO_SOCKS, proxy_for, shown, turned_away
 from tickhive.transport.retry import retry_after_seconds
 
 if TYPE_CHECKING:
     from tickhive.transport.links import LibraryLink
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_PROXY_LOGIN = frozenset({401, 407})
 _HOPELESS_STATUSES = frozenset({400, 401, 404, 405, 410, 451, 501})
 
 
@@ -60,7 +61,7 @@ async def open_connection(
         {
             "additional_headers": dict(headers) if headers else None,
             "compression": "deflate" if compression else None,
-            "proxy": _proxy_for(url, proxy),
+            "proxy": proxy_for(url, proxy) or None,
             "open_timeout": timeout_seconds,
             "ping_interval": ping,
             "ping_timeout": ping,
@@ -89,17 +90,43 @@ async def _dial(url: str, connection: Connection, mode: Mode, options: dict[str,
     except Exception as error:
         # Nobody will look at it any more; without a result it would be a future that never resolves.
         connection.closed.cancel()
-        _raise_failed(connection.peer, error, options["open_timeout"])
+        _raise_failed(connection.peer, error, options["open_timeout"], options["proxy"])
 
 
-def _raise_failed(peer: str, error: Exception, timeout_seconds: float) -> NoReturn:
-    failed = _explain(peer, error, timeout_seconds)
+def _raise_failed(peer: str, error: Exception, timeout_seconds: float, proxy: str | None) -> NoReturn:
+    failed = (_explain_proxy(peer, error, proxy) if proxy else None) or _explain(peer, error, timeout_seconds)
     # Not chained: the text of the library's exceptions may quote the address with its query.
     raise failed from None
 
 
+def _explain_proxy(peer: str, error: Exception, proxy: str) -> ConnectionFailed | None:
+    """What the proxy has to do with it; None when it is not the proxy's."""
+    from websockets.exceptions import InvalidProxy, InvalidProxyStatus, ProxyError
+
+    match error:
+        case InvalidProxy():
+            return ConnectionFailed(f"{peer}: the proxy's address cannot be used", fatal=True)
+        case InvalidProxyStatus():
+            status = error.response.status_code
+            if status in _PROXY_LOGIN:
+                return ConnectionFailed(f"{peer}: {turned_away(proxy, status)}")
+            return ConnectionFailed(f"{peer}: {shown(proxy)} did not connect us (status {status})")
+        case ProxyError():
+            said = str(error.__cause__)
+            if "authentication" in said:
+                return ConnectionFailed(f"{peer}: {turned_away(proxy, None)}")
+            return ConnectionFailed(f"{peer}: {shown(proxy)} did not connect us")
+        case ImportError():
+            return ConnectionFailed(f"{peer}: {NO_SOCKS}", fatal=True)
+        case socket.gaierror():
+            return ConnectionFailed(f"{peer}: the name of {shown(proxy)} was not found")
+        case OSError() if not isinstance(error, TimeoutError | ssl.SSLError):
+            return ConnectionFailed(f"{peer}: {shown(proxy)} cannot be reached")
+    return None
+
+
 def _explain(peer: str, error: Exception, timeout_seconds: float) -> ConnectionFailed:
-    from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI, ProxyError
+    from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
     match error:
         case InvalidStatus():
@@ -118,14 +145,8 @@ def _explain(peer: str, error: Exception, timeout_seconds: float) -> ConnectionF
             return ConnectionFailed(f"{peer} refused the connection: nothing listens on this port")
         case InvalidURI():
             return ConnectionFailed(f"{peer} is no WebSocket address", fatal=True)
-        case InvalidProxy():
-            return ConnectionFailed(f"{peer}: the proxy's address cannot be used", fatal=True)
-        case ProxyError():
-            return ConnectionFailed(f"{peer}: the proxy did not connect us ({type(error).__name__})")
         case InvalidHandshake():
             return ConnectionFailed(f"{peer} did not answer as a WebSocket server does ({_handshake_fault(error)})")
-        case ImportError():
-            return ConnectionFailed(f"{peer}: a SOCKS proxy needs the package python-socks", fatal=True)
         case OSError():
             return ConnectionFailed(f"{peer} cannot be reached: {_system_reason(error)}")
         case EOFError():
@@ -172,23 +193,6 @@ def _peer_of(url: str) -> str:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port}"
-
-
-def _proxy_for(url: str, proxy: str | None) -> str | bool | None:
-    """What the library is told about proxies: True for what the environment says, None for none."""
-    if proxy is not None:
-        return proxy or None
-    return None if is_this_machine(urlsplit(url).hostname or "") else True
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host is surely this machine, which no proxy can reach for us."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @functools.cache

@@ -26,10 +26,12 @@ _SHORTEST_SECRET = 4
 _SHORTEST_TOKEN = 25
 _DEEPEST = 8
 
-# Names whose values are secrets, in headers, key=value pairs and JSON alike; `-`, `_` and nothing are one.
+# Names whose values are secrets, in headers, key=value pairs and JSON alike; `-`, `_` and nothing are one. What ends in
+# `_env` or `_file` says where a secret is, which whoever mends it has to read; CredentialsError is none.
 _NAME = (
     r"[\w-]*(?:api[-_]?key|api[-_]?secret|access[-_]?key|access[-_]?sign|secret|passphrase|password|passwd|pwd"
     r"|signature|token|jwt|listen[-_]?key|private[-_]?key|credential|authorization|cookie|session[-_]?id)s?[\w-]*+"
+    r"(?<![-_]env)(?<![-_]file)(?<!sError)"
     r"|[\w-]*access[-_](?:key|sign|passphrase)|sign|sig|auth|pass|x-mbx-[\w-]+|bearer"
 )
 # Every name above, and every scheme or armour below, contains one of these.

@@ -293,3 +293,26 @@ def test_an_unexpected_error_is_one_paragraph_unless_debugging(
     assert "Traceback" not in said.err
     with pytest.raises(RuntimeError):
         main(["--debug", "plugins"])
+
+
+def test_check_looks_secrets_up_and_names_those_that_cannot_be_had(
+    tickhive: Call, acme: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "accounts.toml"
+    path.write_text(
+        '[accounts.main]\nexchange = "acme"\nkey_env = "ACME_MAIN_KEY"\nsecret_env = "ACME_MAIN_SECRET"\n'
+        '[[collectors]]\nexchange = "acme"\naccount = "main"\nsymbols = ["A-B"]\ndata_types = ["trade"]\n'
+    )
+    path.chmod(0o600)
+    monkeypatch.setenv("ACME_MAIN_KEY", "Kq3-check-this-key")
+    said = tickhive("check", "--config", path)
+    assert said.code == 1
+    assert (
+        "  - accounts.main: the environment variable ACME_MAIN_SECRET, which is to hold the secret, is not set"
+        in said.out
+    )
+    monkeypatch.setenv("ACME_MAIN_SECRET", "Sq4-check-this-secret")
+    said = tickhive("check", "--config", path)
+    assert (said.code, said.err) == (0, "")
+    assert "acme: A-B (trade), account main" in said.out
+    assert "check-this" not in said.out

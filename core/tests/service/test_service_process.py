@@ -48,13 +48,14 @@ from tickhive.cli.main import main
 from tickhive.plugin.registry import default_registry
 from tickhive.simulation import VenueServer
 
-venue = module.AcmeVenue(silent=sys.argv[3] == "silent")
+venue = module.AcmeVenue()
 default_registry().register("acme", module.Acme(venue))
 server, loop = VenueServer(venue), asyncio.new_event_loop()
 threading.Thread(target=loop.run_forever, daemon=True).start()
 asyncio.run_coroutine_threadsafe(server.start(), loop).result(20)
 config = pathlib.Path(sys.argv[2])
-config.write_text(config.read_text().replace("URL", server.url))
+url = "ws://127.0.0.1:9" if sys.argv[3] == "absent" else server.url
+config.write_text(config.read_text().replace("URL", url))
 main(["run", "--config", sys.argv[2], *sys.argv[4:]])
 """
 
@@ -139,7 +140,7 @@ def test_when_its_time_is_over_the_first_signal_is_enough(launch: Launch) -> Non
 
 
 def test_a_store_that_is_down_delays_no_stop_when_nothing_waits_for_it(launch: Launch) -> None:
-    with launch("closed", venue="silent") as process:
+    with launch("closed", venue="absent") as process:
         read_to(process, "the sink failed")
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=15)[1]

@@ -11,7 +11,7 @@ import click
 
 from tickhive.cli.logs import configure_logging
 from tickhive.errors import ConfigurationError
-from tickhive.exchanges.judging import judge_collector
+from tickhive.exchanges.judging import judge_account, judge_collector
 from tickhive.plugin.registry import default_registry
 from tickhive.redaction import _sanitize_error
 from tickhive.service.config import ServiceConfig, read_tables
@@ -71,6 +71,8 @@ def _ask_packages(tables: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     for index, table in enumerate(_list(tables.get("collectors"))):
         problems += judge_collector(table, f"collectors[{index}]", exchanges)
+    for name, table in _table(tables.get("accounts")).items():
+        problems += judge_account(name, table)
     for index, table in enumerate(_list(tables.get("sinks"))):
         problems += _ask_store(_table(table), f"sinks[{index}]")
     return problems
@@ -101,6 +103,7 @@ def _summary(config: ServiceConfig) -> list[str]:
     collects = [
         f"{each.exchange}: {', '.join(each.symbols[:5])}{', ...' if len(each.symbols) > 5 else ''} "
         f"({', '.join(map(str, each.subscriptions))})"
+        f"{f', account {each.account}' if each.account else ''}"
         for each in config.collectors
     ]
     return collects + [f"into {sink.type} ({sink.name})" for sink in config.sinks]

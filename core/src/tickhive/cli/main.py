@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from tickhive.cli.crashes import redacted_crashes
 from tickhive.cli.pipes import close_stdout
 from tickhive.errors import TickhiveError
 
@@ -83,6 +84,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process with its exit code."""
     _speak_utf8()
     given = sys.argv[1:] if arguments is None else arguments
+    with redacted_crashes():
+        sys.exit(_run(given))
+
+
+def _run(given: list[str]) -> int:
     try:
         code: Any = cli.main(args=given, prog_name="tickhive", standalone_mode=False)
     except click.ClickException as error:
@@ -104,7 +110,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(
             f"{type(error).__name__}: {error}\nThis is a defect. `tickhive --debug ...` shows where; please report it."
         )
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _fail(text: str) -> NoReturn:

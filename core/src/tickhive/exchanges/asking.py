@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tickhive.channels import Channel, Subscription
+from tickhive.channels import EVERY, Channel, Subscription
 from tickhive.plugin.stack import ExchangeStack
 
 
@@ -16,7 +16,7 @@ def refused_subscriptions(
 
     The symbols stand for native names too: what the venue calls them is not known yet. PluginError when a hook fails.
     """
-    if not symbols or _refusal(stack, symbols, subscriptions, settings) is None:
+    if _refusal(stack, symbols, subscriptions, settings) is None:
         return {}
     # One refusal hides those behind it, so each is asked about alone.
     refusals = {wanted: _refusal(stack, symbols, (wanted,), settings) for wanted in subscriptions}
@@ -30,7 +30,11 @@ def refused_subscriptions(
 def _refusal(
     stack: ExchangeStack, symbols: Sequence[str], subscriptions: Sequence[Subscription], settings: Any
 ) -> str | None:
-    channels = [Channel(symbol, symbol, each.data_type, each.params) for symbol in symbols for each in subscriptions]
+    channels = [
+        Channel(symbol, symbol, each.data_type, each.params)
+        for each in subscriptions
+        for symbol in ((EVERY,) if each.data_type.private else symbols)
+    ]
     hook = "poll"
     try:
         streamed = [channel for channel in channels if stack.call.poll(channel=channel, settings=settings) is None]

@@ -9,10 +9,14 @@ from typing import Any, Literal
 
 from attrs import define, field, setters
 
-from tickhive.channels import Subscription
+from tickhive.channels import EVERY, Channel, Subscription
 from tickhive.errors import ConfigurationError
 
-_PROXY = re.compile(r"(https?|socks[45][ah]?)://\S+")
+_PROXY = re.compile(r"(https?|socks5h?)://\S+")
+
+
+def _private(subscription: Subscription) -> bool:
+    return subscription.data_type.private
 
 
 def _as_tuple(value: Any) -> Any:
@@ -30,6 +34,10 @@ class ExchangeCollectorConfig:
     go before those of ``[exchanges.NAME]``. A subscription without data for ``silence_seconds`` makes the collector
     unhealthy. ``transport`` ``plain`` is the library's own receive path instead of the fast one. ``proxy`` is an
     address such as ``socks5://host:1080``; like ``settings`` it may hold a secret and is left out of the repr.
+    ``account`` names the account whose credentials are used; private data types (balance, position, order, fill) need
+    one, and no symbols when there are no others. The secrets themselves are never part of a configuration.
+    ``redundancy`` 2 keeps two sockets for everything, at two addresses where the exchange has them: what one loses the
+    other brings.
 
     Raises ConfigurationError (a ValueError) whose ``problems`` list everything that is wrong, each by its field.
 
@@ -52,6 +60,8 @@ class ExchangeCollectorConfig:
     silence_seconds: float = 60.0
     transport: Literal["fast", "plain"] = "fast"
     proxy: str | None = field(default=None, repr=False)
+    account: str | None = None
+    redundancy: int = 1
     subscriptions: tuple[Subscription, ...] = field(init=False, default=())
 
     def __attrs_post_init__(self) -> None:
@@ -59,8 +69,11 @@ class ExchangeCollectorConfig:
         problems: list[str] = []
         if not isinstance(self.exchange, str) or not self.exchange.strip():
             problems.append("exchange: expected the name of an exchange")
-        symbols = self._check_symbols(problems)
-        subscriptions = self._check_data_types(problems)
+        unknown: list[str] = []
+        subscriptions = self._check_data_types(unknown)
+        symbols = self._check_symbols(subscriptions, problems)
+        problems += unknown
+        self._check_account(subscriptions, problems)
         self._check_options(problems)
         if problems:
             raise ConfigurationError(problems)
@@ -70,18 +83,38 @@ class ExchangeCollectorConfig:
 
     @property
     def default_name(self) -> str:
-        """The collector's name where none is given: exchange and first symbol, and how many more there are."""
+        """The collector's name where none is given: exchange, first symbol, how many more there are, account."""
         more = f"+{len(self.symbols) - 1}" if len(self.symbols) > 1 else ""
-        return f"{self.exchange}:{self.symbols[0]}{more}"
+        symbols = f":{self.symbols[0]}{more}" if self.symbols else ""
+        return f"{self.exchange}{symbols}{f'@{self.account}' if self.account else ''}"
 
-    def _check_symbols(self, problems: list[str]) -> tuple[str, ...]:
+    def channels(self) -> tuple[Channel, ...]:
+        """What it asks for: each symbol, as it is written here, with each data type; an account's data once."""
+        private = [Channel(EVERY, EVERY, each.data_type, each.params) for each in self.subscriptions if _private(each)]
+        public = [each for each in self.subscriptions if not _private(each)]
+        return (
+            *private,
+            *(Channel(symbol, symbol, each.data_type, each.params) for symbol in self.symbols for each in public),
+        )
+
+    def _check_account(self, subscriptions: Sequence[Subscription], problems: list[str]) -> None:
+        if self.account is not None and (not isinstance(self.account, str) or not self.account.strip()):
+            problems.append("account: expected the name of an account")
+        private = [str(each) for each in subscriptions if _private(each)]
+        if private and self.account is None:
+            problems.append(
+                f"account: {', '.join(private)} belong to an account; name it here and say in [accounts.NAME], or with "
+                "the argument credentials, where its secrets are"
+            )
+
+    def _check_symbols(self, subscriptions: Sequence[Subscription], problems: list[str]) -> tuple[str, ...]:
         if not isinstance(self.symbols, tuple):
             problems.append("symbols: expected a list of symbols; a single one is given as symbol")
             return ()
         named = [(f"symbols[{index}]", symbol) for index, symbol in enumerate(self.symbols)]
         if self.symbol is not None:
             named.insert(0, ("symbol", self.symbol))
-        if not named:
+        if not named and not (subscriptions and all(map(_private, subscriptions))):
             problems.append("symbols: expected at least one symbol")
         for path, symbol in named:
             if not isinstance(symbol, str) or not symbol or any(c.isspace() or not c.isprintable() for c in symbol):
@@ -118,6 +151,8 @@ class ExchangeCollectorConfig:
             problems.append("silence_seconds: expected a number of seconds")
         elif not (math.isfinite(seconds) and seconds > 0):
             problems.append(f"silence_seconds: expected a number of seconds above 0, got {seconds}")
+        if isinstance(self.redundancy, bool) or self.redundancy not in (1, 2):
+            problems.append(f"redundancy: expected 1 or 2, got {self.redundancy!r:.60}")
         if self.transport not in ("fast", "plain"):
             problems.append(f"transport: expected 'fast' or 'plain', got {self.transport!r:.60}")
         if self.proxy is not None and not (isinstance(self.proxy, str) and _PROXY.fullmatch(self.proxy)):

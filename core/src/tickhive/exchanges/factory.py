@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tickhive.credentials import CredentialSource, obtain
 from tickhive.errors import ConfigurationError, TickhiveError, UnknownExchangeError
 from tickhive.exchanges.asking import refused_subscriptions
 from tickhive.exchanges.config import ExchangeCollectorConfig
+from tickhive.plugin.contract import Credentials
 from tickhive.plugin.registry import PluginRegistry, check_exchange_name, default_registry, unknown_exchange
 from tickhive.plugin.stack import ExchangeStack
 
@@ -27,11 +29,16 @@ class ExchangeFactory:
     registry: ClassVar[PluginRegistry | None] = None
     """Where plugins come from; None is the process's ``default_registry()``. Set it to use another one."""
 
-    _classes: ClassVar[dict[str, Callable[[ExchangeCollectorConfig], BaseDataCollector]]] = {}
+    _classes: ClassVar[dict[str, Callable[..., BaseDataCollector]]] = {}
 
     @classmethod
-    def create_collector(cls, config: ExchangeCollectorConfig) -> BaseDataCollector:
+    def create_collector(
+        cls, config: ExchangeCollectorConfig, *, credentials: CredentialSource | None = None
+    ) -> BaseDataCollector:
         """Make a collector. Nothing is connected before its ``start``.
+
+        ``credentials`` are those of ``config.account``: the secrets, or a function that fetches them and is asked at
+        every start, so that a restart finds mended ones.
 
         Every refusal is a ValueError that says what to do: UnknownExchangeError (install or register something),
         PluginError (the exchange's package is at fault) or ConfigurationError (a setting of the exchange, by its path;
@@ -39,13 +46,17 @@ class ExchangeFactory:
 
         Whether a venue that lists its instruments trades a symbol is found out at ``start``.
         """
-        return cls._plan(config)()
+        return cls._plan(config, credentials)()
 
     @classmethod
     def create_multiple_collectors(
-        cls, configs: Iterable[ExchangeCollectorConfig], *, skip_invalid: bool = False
+        cls,
+        configs: Iterable[ExchangeCollectorConfig],
+        *,
+        credentials: Mapping[str, CredentialSource] | None = None,
+        skip_invalid: bool = False,
     ) -> list[BaseDataCollector]:
-        """Make a collector for each configuration, in order.
+        """Make a collector for each configuration, in order; ``credentials`` by the name of the account.
 
         All are checked first. When any is refused, one ConfigurationError lists every refusal by its position and no
         collector is made. With ``skip_invalid`` the refused ones are logged as errors and left out.
@@ -54,7 +65,7 @@ class ExchangeFactory:
         plans: list[Callable[[], BaseDataCollector]] = []
         for index, config in enumerate(configs):
             try:
-                plans.append(cls._plan(config))
+                plans.append(cls._plan(config, (credentials or {}).get(getattr(config, "account", None) or "")))
             except (ValueError, TickhiveError) as error:
                 refused += _refusals(f"configs[{index}]", config, error)
         if refused and not skip_invalid:
@@ -111,20 +122,43 @@ class ExchangeFactory:
         return cls.registry if cls.registry is not None else default_registry()
 
     @classmethod
-    def _plan(cls, config: ExchangeCollectorConfig) -> Callable[[], BaseDataCollector]:
+    def _plan(
+        cls, config: ExchangeCollectorConfig, credentials: CredentialSource | None = None
+    ) -> Callable[[], BaseDataCollector]:
         """Check everything that can be checked, and answer how to make the collector."""
         if not isinstance(config, ExchangeCollectorConfig):
             raise ConfigurationError(f"expected an ExchangeCollectorConfig, got {type(config).__name__}")
+        check_credentials(config, credentials)
+        # Collector classes that know of no account need not know of the argument either.
+        secrets = {} if credentials is None else {"credentials": credentials}
         own = cls._classes.get(config.exchange)
         if own is not None:
-            return lambda: own(config)
+            return lambda: own(config, **secrets)
         stack = cls.load(config.exchange)
         settings = structure_settings(stack, config)
         refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings)
         if refused:
             raise ConfigurationError(f"{config.exchange}: {reason}" for reason in dict.fromkeys(refused.values()))
         make = _collector_type(stack)
-        return lambda: make(stack, config, settings)
+        return lambda: make(stack, config, settings, **secrets)
+
+
+def check_credentials(config: ExchangeCollectorConfig, credentials: CredentialSource | None) -> None:
+    """Refuse an account without credentials, credentials without an account, and those of another one."""
+    if config.account is None:
+        if credentials is not None:
+            raise ConfigurationError("account: credentials are given, but no account is named to use them for")
+        return
+    if credentials is None:
+        raise ConfigurationError(
+            f"account: nothing says where the credentials of {config.account!r} are; give the argument credentials"
+        )
+    if isinstance(credentials, Credentials) and credentials.account != config.account:
+        raise ConfigurationError(
+            f"account: {config.account!r} is named, but the credentials are those of {credentials.account!r}"
+        )
+    if isinstance(credentials, Credentials):
+        obtain(credentials)
 
 
 def structure_settings(stack: ExchangeStack, config: ExchangeCollectorConfig) -> Any:

@@ -9,10 +9,12 @@ from typing import Any
 import attrs
 
 from tickhive.channels import Subscription
+from tickhive.credentials import Account, load_credentials
 from tickhive.errors import ConfigurationError, TickhiveError
 from tickhive.exchanges.asking import refused_subscriptions
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.exchanges.factory import ExchangeFactory
+from tickhive.plugin.contract import Credentials
 from tickhive.redaction import _sanitize_error
 from tickhive.structuring import join_path, salvage
 
@@ -39,13 +41,28 @@ def judge_collector(table: Any, path: str, exchanges: Mapping[str, Any]) -> list
             problems += _ask_package(exchange, path, settings, set(own), _symbols(table), data_types)
         config, faults = salvage(ExchangeCollectorConfig, table)
         if config is not None and not faults and not problems:
-            ExchangeFactory.create_collector(attrs.evolve(config, settings=settings))
+            # Whether the account's secrets can be had is judged by its own table.
+            account = config.account
+            credentials = None if account is None else (lambda: Credentials(account))
+            ExchangeFactory.create_collector(attrs.evolve(config, settings=settings), credentials=credentials)
     except (ValueError, TickhiveError) as error:
         problems.append(f"{path}.exchange: {_sanitize_error(str(error))}")
     except Exception as error:
         # An application's own class may raise anything.
         problems.append(f"{path}: its collector cannot be made: {_sanitize_error(error)}")
     return problems
+
+
+def judge_account(name: str, table: Any) -> list[str]:
+    """Which secrets of one ``[accounts.NAME]`` table cannot be had, where its form is sound."""
+    account, faults = salvage(Account, table)
+    if account is None or faults:
+        return []
+    try:
+        load_credentials(name, account)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
 
 
 def _ask_package(

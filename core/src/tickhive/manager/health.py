@@ -81,7 +81,8 @@ class ManagerHealthMonitor:
         if member.state not in (MemberState.RUNNING, MemberState.FAILED):
             return False
         patience = self._policy.patience_seconds
-        if member.active and member.health().healthy:
+        health = member.health() if member.active else None
+        if health is not None and health.healthy:
             member.unhealthy_since = None
             member.restart_at = None
             if member.healthy_since is None:
@@ -96,6 +97,10 @@ class ManagerHealthMonitor:
         if member.unhealthy_since is None:
             member.unhealthy_since = now
         if member.needs_operator or not member.collector.auto_restart:
+            return False
+        if health is not None and health.needs_operator:
+            # By its own word a restart would only cost what still flows. Once that changes, the count begins anew.
+            member.restart_at = None
             return False
         if member.restart_at is None:
             # One that could not start is known to be down: no patience, only the growing wait.

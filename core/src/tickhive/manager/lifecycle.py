@@ -9,7 +9,14 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 from tickhive.clock import Clock
-from tickhive.errors import CollectorError, ConfigurationError, PluginError, UnknownExchangeError, UnknownSymbolError
+from tickhive.errors import (
+    CollectorError,
+    ConfigurationError,
+    CredentialsError,
+    PluginError,
+    UnknownExchangeError,
+    UnknownSymbolError,
+)
 from tickhive.manager.deadline import Deadlines
 from tickhive.manager.logger import ManagerLogger
 from tickhive.manager.managed import ManagedCollector
@@ -20,7 +27,7 @@ from tickhive.tasks import AsyncTaskManager
 
 Operation: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
-HOPELESS = (ConfigurationError, UnknownExchangeError, UnknownSymbolError, PluginError)
+HOPELESS = (ConfigurationError, CredentialsError, UnknownExchangeError, UnknownSymbolError, PluginError)
 """What starting again cannot cure: such a failure waits for an operator at once."""
 
 

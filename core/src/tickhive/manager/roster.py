@@ -32,6 +32,7 @@ class Health:
 
     healthy: bool
     reasons: list[str]
+    needs_operator: bool = False
 
 
 @define(eq=False)
@@ -69,7 +70,7 @@ class Member:
             return Health(False, [f"get_health_status failed: {_sanitize_error(error)}"])
         if not healthy and not reasons:
             reasons = ["the collector gives no reason"]
-        return Health(healthy, reasons)
+        return Health(healthy, reasons, not healthy and answer.get("needs_operator") is True)
 
     def fail(self, reason: str, *, needs_operator: bool = False) -> None:
         """Show the collector as failed."""

@@ -123,7 +123,7 @@ class ManagerStatsTracker:
             "healthy": health.healthy,
             "reasons": reasons,
             "error": member.error,
-            "needs_operator": member.needs_operator,
+            "needs_operator": member.needs_operator or health.needs_operator,
             "auto_restart": bool(member.collector.auto_restart),
             "restarts": member.restarts,
             "recent_restarts": member.budget.used(now),

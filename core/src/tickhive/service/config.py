@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from attrs import Attribute, Factory, define, field, validators
 
+from tickhive.credentials import Account, structure_account
 from tickhive.errors import ConfigurationError, PermissionsError
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.manager.restart_budget import RestartPolicy
@@ -80,11 +81,13 @@ class ServiceConfig:
     """What to collect and where to put it.
 
     ``exchanges`` holds each ``[exchanges.NAME]`` table as it was written; the exchange's own package checks it.
+    ``accounts`` say where secrets are; they are looked up when a collector starts.
     ``source`` is the file it came from.
     """
 
     service: ServiceSection = Factory(ServiceSection)
     exchanges: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False)
+    accounts: Mapping[str, Account] = field(factory=dict)
     collectors: Sequence[ExchangeCollectorConfig] = ()
     sinks: Sequence[SinkConfig] = ()
     plugins: PluginsSection = Factory(PluginsSection)
@@ -130,6 +133,7 @@ class ServiceConfig:
         ]
         sinks = [_sink(index, table, problems) for index, table in enumerate(_tables(tables, "sinks", problems))]
         exchanges = _exchanges(tables, problems)
+        accounts = _accounts(tables, problems)
         if not tables.get("collectors"):
             problems.append("collectors: nothing to collect; add a [[collectors]] table")
         _check_names(
@@ -137,6 +141,7 @@ class ServiceConfig:
         )
         _check_names("sinks", [each.name if each else None for each in sinks], problems)
         _check_exchanges(exchanges, {each.exchange for each in collectors if each}, problems)
+        _check_accounts(_named(tables, "accounts"), accounts, collectors, problems)
         if problems:
             raise ConfigurationError(problems, str(source) if source else None)
         assert service is not None
@@ -146,6 +151,7 @@ class ServiceConfig:
         return cls(
             service=service,
             exchanges=exchanges,
+            accounts=accounts,
             collectors=tuple(each for each in collectors if each),
             sinks=tuple(each for each in sinks if each),
             plugins=plugins,
@@ -192,7 +198,7 @@ def read_tables(path: Path) -> tuple[dict[str, Any], PermissionsError | None]:
     return tables, None
 
 
-_SECTIONS = ("service", "exchanges", "collectors", "sinks", "plugins", "spool", "restarts")
+_SECTIONS = ("service", "exchanges", "accounts", "collectors", "sinks", "plugins", "spool", "restarts")
 
 
 def _attempt(problems: list[str], make: Callable[[], T]) -> T | None:
@@ -239,6 +245,44 @@ def _exchanges(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Mapp
         if not isinstance(settings, Mapping):
             problems.append(f"exchanges.{name}: expected a table, got {kind_of(settings)}")
     return {name: dict(settings) for name, settings in found.items() if isinstance(settings, Mapping)}
+
+
+def _named(tables: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    found = tables.get(section, {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _accounts(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Account]:
+    found = tables.get("accounts", {})
+    if not isinstance(found, Mapping):
+        problems.append(f"accounts: expected tables such as [accounts.NAME], got {kind_of(found)}")
+    accounts: dict[str, Account] = {}
+    for name, table in _named(tables, "accounts").items():
+        account = _attempt(problems, lambda: structure_account(table, f"accounts.{name}"))  # noqa: B023
+        if account is not None:
+            accounts[name] = account
+    return accounts
+
+
+def _check_accounts(
+    given: Mapping[str, Any],
+    accounts: Mapping[str, Account],
+    collectors: Sequence[ExchangeCollectorConfig | None],
+    problems: list[str],
+) -> None:
+    for index, each in enumerate(collectors):
+        if each is None or each.account is None:
+            continue
+        account = accounts.get(each.account)
+        if account is not None and account.exchange != each.exchange:
+            problems.append(
+                f"collectors[{index}].account: {each.account!r} is an account at {account.exchange!r}, "
+                f"this collector is for {each.exchange!r}"
+            )
+        elif each.account not in given:
+            close = difflib.get_close_matches(each.account, given, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"add an [accounts.{each.account}] table"
+            problems.append(f"collectors[{index}].account: there is no account {each.account!r}; {hint}")
 
 
 def _check_names(section: str, names: Sequence[str | None], problems: list[str]) -> None:

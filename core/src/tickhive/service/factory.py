@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 from attrs import frozen
 
+from tickhive.credentials import CredentialSource, load_credentials
 from tickhive.errors import TickhiveError
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.exchanges.factory import ExchangeFactory
@@ -55,4 +57,11 @@ class CollectorFactory:
     def _create_collector(self, config: ExchangeCollectorConfig) -> BaseDataCollector:
         """Make one collector. Its own settings go before those of ``[exchanges.NAME]``; refusals are ValueErrors."""
         settings = {**self._config.exchanges.get(config.exchange, {}), **config.settings}
-        return ExchangeFactory.create_collector(attrs.evolve(config, settings=settings))
+        credentials = self._credentials(config.account) if config.account is not None else None
+        return ExchangeFactory.create_collector(attrs.evolve(config, settings=settings), credentials=credentials)
+
+    def _credentials(self, name: str) -> CredentialSource | None:
+        """What looks the account's secrets up, at every start of a collector."""
+        account = self._config.accounts.get(name)
+        source = str(self._config.source) if self._config.source else None
+        return None if account is None else partial(load_credentials, name, account, source=source)

@@ -194,7 +194,7 @@ class DataCollectionService:
             problems = [f"{refused.name}: {refused.reason}" for refused in self._refused]
             raise ConfigurationError(problems or "collectors: nothing to collect", source)
         if sinks:
-            storage = Storage(self.config, sinks, self._clock, self._on_pressure)
+            storage = Storage(self.config, sinks, self._clock, self._on_pressure, self.collectors)
             self._storage = storage
             await storage.open()
             for collector in self.collectors:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tickhive.clock import Clock
 from tickhive.errors import ConfigurationError
 from tickhive.logs import get_logger
 from tickhive.redaction import _sanitize_error
+from tickhive.service.absence import Absence
 from tickhive.service.config import ServiceConfig
 from tickhive.sinks import Sink, SinkRunner, create_sink
 from tickhive.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from tickhive.collector.base import BaseDataCollector
     from tickhive.events import MarketEvent
 
 _log = get_logger("tickhive.service")
@@ -42,10 +42,18 @@ def build_sinks(config: ServiceConfig) -> dict[str, Sink]:
 
 
 class Storage:
-    """A spool and its sinks: collectors are tapped with ``append``; ``on_pressure`` holds them when it fills."""
+    """A spool and its sinks: collectors are tapped with ``append``; ``on_pressure`` holds them when it fills.
+
+    ``collectors`` are told where an earlier process ended, before they are started.
+    """
 
     def __init__(
-        self, config: ServiceConfig, sinks: Mapping[str, Sink], clock: Clock, on_pressure: Callable[[bool], None]
+        self,
+        config: ServiceConfig,
+        sinks: Mapping[str, Sink],
+        clock: Clock,
+        on_pressure: Callable[[bool], None],
+        collectors: Sequence[BaseDataCollector] = (),
     ) -> None:
         limits = config.spool
         self.spool = Spool(
@@ -58,6 +66,7 @@ class Storage:
             on_pressure=on_pressure,
         )
         self._clock = clock
+        self._absence = Absence(self.spool, collectors, clock)
         self._runners = [SinkRunner(self.spool, name, sink) for name, sink in sinks.items()]
         self._is_open = False
 
@@ -76,6 +85,7 @@ class Storage:
     async def _open(self) -> None:
         await self.spool.open()
         self._is_open = True
+        await self._absence.begin()
         for runner in self._runners:
             await runner.start()
 
@@ -91,6 +101,8 @@ class Storage:
         if not self._is_open:
             return True
         begin = self._clock.monotonic()
+        self._absence.checkpoint()
+        await self._absence.end()
         await self._flush(seconds)
         left = max(0.0, seconds - (self._clock.monotonic() - begin))
         await self._stop_sinks(drain=True, seconds=left)
@@ -100,6 +112,7 @@ class Storage:
         """Stop the sinks where they are and close the spool at once; False when events were lost."""
         if not self._is_open:
             return True
+        await self._absence.end()
         await self._stop_sinks(drain=False, seconds=FORCED_SECONDS)
         return await self._close(FORCED_SECONDS)
 

@@ -3,6 +3,9 @@
 SQLite in WAL mode with ``synchronous=FULL``: a commit returns after its WAL frames were synced, so a committed batch
 survives ``kill -9`` and, as far as the disk keeps its word, a power cut. Event numbers of a new file begin at the
 microsecond it was made, so a spool that takes the place of a lost one never gives a number twice.
+
+Beside the batches stands where every stream was when the batches up to ``through`` had been committed. Those after it
+are kept, whoever has them, so that the next process can tell exactly where each stream ended.
 """
 
 from __future__ import annotations
@@ -14,12 +17,25 @@ from pathlib import Path
 from attrs import define
 
 from tickhive.errors import SpoolError
+from tickhive.events import MarketEvent
 from tickhive.logs import get_logger
+from tickhive.spool import codec
+from tickhive.spool.notes import STREAMS, Rows
+from tickhive.spool.standing import Standing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PAGE_BYTES = 4096
 _SPARE_PAGES = 4096  # 16 MiB stay in the file for the next batches; what is free beyond goes back to the disk
 _CHECKED_BYTES = 256 * 1024 * 1024
+
+_STANDING = """
+CREATE TABLE standing (
+    name TEXT PRIMARY KEY,        -- `streams`: the last event of each; `holes`: those found since
+    through INTEGER NOT NULL,     -- the streams stood there once events up to this number were committed, or later
+    crc INTEGER NOT NULL,         -- CRC-32 of the payload
+    payload BLOB NOT NULL
+) WITHOUT ROWID;
+"""
 
 _SCHEMA = f"""
 CREATE TABLE batch (
@@ -38,6 +54,7 @@ CREATE TABLE sink (
     planned INTEGER NOT NULL      -- being delivered up to this number
 ) WITHOUT ROWID;
 CREATE TABLE numbering (next INTEGER NOT NULL);
+{_STANDING}
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
@@ -92,6 +109,8 @@ class Database:
     def __init__(self, path: Path, *, now: int, max_bytes: int) -> None:
         self.path = path
         self.moved_aside: Path | None = None
+        self.short_of_room = False
+        self._through: int | None = None
         try:
             self._connection = self._open(now)
         except sqlite3.OperationalError:
@@ -132,6 +151,8 @@ class Database:
                     raise sqlite3.DatabaseError(verdict)
             if connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0] < 3:
                 raise sqlite3.DatabaseError("tables are missing")
+            if version == 1:  # it has no standing, and is the same otherwise
+                connection.executescript(f"BEGIN IMMEDIATE;{_STANDING}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
         except BaseException:
             connection.close()
             raise
@@ -152,9 +173,10 @@ class Database:
                 self._execute("ROLLBACK")
             raise
 
-    def insert(self, batch: StoredBatch) -> int:
-        """Commit a batch and return the number of its last event."""
+    def insert(self, batch: StoredBatch, notes: Rows | None = None) -> int:
+        """Commit a batch, and notes with it, and return the number of its last event."""
         first = self.next_number
+        through = first - 1
         following = first + batch.count
         self._commit(
             (
@@ -171,9 +193,44 @@ class Database:
                 ),
             ),
             ("UPDATE numbering SET next = ?", (following,)),
+            *_standing_rows(notes or {}, through),
         )
         self.next_number = following
+        if notes is not None and STREAMS in notes:
+            self._through = through
         return following - 1
+
+    def keep_standing(self, notes: Rows) -> None:
+        """Commit where the streams stand after the last batch; from here on every batch is kept until the next note."""
+        through = self.next_number - 1
+        self._commit(*_standing_rows(notes, through))
+        if STREAMS in notes:
+            self._through = through
+
+    def standing(self, until: int | None = None) -> list[MarketEvent]:
+        """Where every stream stands after the last batch, or that ``until`` this number; nothing when it was never
+        noted or cannot be read.
+        """
+        rows = {name: row for name, *row in self._execute("SELECT name, through, crc, payload FROM standing")}
+        if STREAMS not in rows:
+            return []
+        standing = Standing()
+        try:
+            for _, crc, payload in rows.values():
+                if zlib.crc32(payload) != crc:
+                    raise SpoolError("a wrong checksum")
+                standing.begin(codec.decode(payload))
+            batches = self._execute(
+                "SELECT crc, payload FROM batch WHERE first > ? AND last <= ? ORDER BY first",
+                (rows[STREAMS][0], self.next_number if until is None else until),
+            )
+            for crc, payload in batches:
+                if zlib.crc32(payload) == crc:  # no sink gets a damaged one either
+                    standing.follow(_readable(payload))
+        except SpoolError as error:
+            _log.error("where the streams stood cannot be read; the time since is not told of", cause=str(error))
+            return []
+        return standing.events()
 
     def attach(self, name: str) -> SinkPosition:
         """Give the sink a place in the spool; one not known yet begins with the oldest event that is kept."""
@@ -196,7 +253,7 @@ class Database:
         others = [other.position for key, other in self.sinks.items() if key != name]
         self._commit(
             ("UPDATE sink SET position = ?, planned = ? WHERE name = ?", (last, last, name)),
-            ("DELETE FROM batch WHERE first <= ?", (min([last, *others]),)),
+            *self._deletion(min([last, *others])),
         )
         self.sinks[name] = SinkPosition(last, last)
         self._shrink()
@@ -205,11 +262,22 @@ class Database:
         """Give up a sink's place; what only it still needed is deleted."""
         others = [other.position for key, other in self.sinks.items() if key != name]
         kept_after = min(others, default=self.next_number)
-        self._commit(
-            ("DELETE FROM sink WHERE name = ?", (name,)), ("DELETE FROM batch WHERE first <= ?", (kept_after,))
-        )
+        self._commit(("DELETE FROM sink WHERE name = ?", (name,)), *self._deletion(kept_after))
         self.sinks.pop(name, None)
         self._shrink()
+
+    def _deletion(self, kept_after: int) -> list[tuple[str, tuple[object, ...]]]:
+        """Delete batches nobody needs. Where no standing is kept, one of an earlier process would be wrong by then."""
+        through = self._through
+        if through is None:
+            return [("DELETE FROM batch WHERE first <= ?", (kept_after,)), ("DELETE FROM standing", ())]
+        steps: list[tuple[str, tuple[object, ...]]] = []
+        if kept_after > through and self.short_of_room:
+            # No checkpoint can be written until there is room: the batches in its way are folded into one.
+            payload = codec.encode(self.standing(kept_after))
+            steps = _standing_rows({STREAMS: payload}, kept_after)
+            through = kept_after
+        return [("DELETE FROM batch WHERE last <= ?", (min(kept_after, through),)), *steps]
 
     def _shrink(self) -> None:
         free = self._execute("PRAGMA freelist_count").fetchone()[0]
@@ -227,6 +295,22 @@ class Database:
     def close(self) -> None:
         """Close the file; the write-ahead log is folded into it."""
         self._connection.close()
+
+
+def _standing_rows(notes: Rows, through: int) -> list[tuple[str, tuple[object, ...]]]:
+    return [
+        ("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)", (name, through, zlib.crc32(payload), payload))
+        for name, payload in notes.items()
+    ]
+
+
+def _readable(payload: bytes) -> list[MarketEvent]:
+    try:
+        return codec.decode(payload)
+    except codec.UnknownFormat:
+        raise
+    except SpoolError:
+        return [event for event in codec.salvage(payload) if event is not None]
 
 
 def _move_aside(path: Path, now: int, cause: Exception) -> Path:

@@ -13,6 +13,11 @@ newest first, counted per stream, and told of by Gap events as soon as the spool
 comes back or ``forget_sink`` is called, also over restarts and while it is missing from the configuration. Without any
 sink nothing is kept. The file gives freed pages back to the disk beyond 16 MiB.
 
+**Standing.** Whoever feeds the spool may say from time to time where every stream stands (``keep_standing``, then
+``checkpoint``) and at once when it begins to fill a hole (``expect``). The batches since the last checkpoint are kept
+until the next. After a restart, an orderly one or a ``kill -9``, ``standing`` answers from both where each stream
+ended, to the event. A spool that is not told so keeps no standing.
+
 **Damage.** A file that SQLite finds damaged at the opening is moved aside, never deleted, and a fresh one is begun.
 """
 
@@ -26,13 +31,14 @@ from typing import Any
 
 from tickhive.clock import Clock, SystemClock
 from tickhive.errors import SpoolError
-from tickhive.events import MarketEvent
+from tickhive.events import Gap, MarketEvent
 from tickhive.logs import get_logger
 from tickhive.redaction import _sanitize_error
 from tickhive.spool.buffer import Buffer
 from tickhive.spool.cursor import SpoolCursor
 from tickhive.spool.database import SpoolLock
 from tickhive.spool.ending import ThreadEnd
+from tickhive.spool.notes import Notes
 from tickhive.spool.writer import Writer
 
 _log = get_logger("tickhive.spool")
@@ -65,6 +71,9 @@ class Spool:
         self._high = buffer_events // 2
         self._low = buffer_events // 4
         self._buffer = Buffer(buffer_events)
+        self._notes = Notes()
+        self._noted = 0
+        self._standing: list[MarketEvent] = []
         self._on_pressure = on_pressure
         self._pressed = False
         self._lock: SpoolLock | None = None
@@ -94,6 +103,7 @@ class Spool:
         writer = Writer(
             self.path,
             self._buffer,
+            self._notes,
             self.clock,
             max_bytes=self._max_bytes,
             commit_seconds=self._commit_seconds,
@@ -108,6 +118,7 @@ class Spool:
             self._lock.release()
             self._lock = None
             raise
+        self._standing = writer.stood
         self._writer = writer
 
     @property
@@ -129,6 +140,36 @@ class Spool:
             if buffer.held < self._low and self._loop is not None:
                 # The writer settled everything before it could see that somebody waits to be let go.
                 self._loop.call_soon(self._after_commit)
+
+    def standing(self) -> list[MarketEvent]:
+        """Where every stream stood when the spool was opened: its last accepted event, books without their levels.
+
+        Of trades that is the one with the highest id. A Gap among them is a hole that was being filled. Empty when no
+        standing was kept.
+        """
+        return self._standing
+
+    async def keep_standing(self, events: Sequence[MarketEvent]) -> None:
+        """Keep the standing from here on, beginning with ``events``, in the form of ``standing``.
+
+        To be called after ``open``, before anything is appended.
+        """
+        self._notes.checkpoint(self._buffer.accepted, list(events))
+        notes = self._notes.due(self._buffer.accepted)
+        assert notes is not None
+        await asyncio.wrap_future(self._open_writer().call(lambda database: database.keep_standing(notes.rows)))
+        self._notes.done(notes)
+
+    def checkpoint(self, events: Sequence[MarketEvent]) -> None:
+        """Say where every stream stands after all that was appended, in the form of ``standing``; returns at once."""
+        if self._buffer.accepted > self._noted:
+            self._noted = self._buffer.accepted
+            self._notes.checkpoint(self._noted, list(events))
+            self._open_writer().nudge()
+
+    def expect(self, gap: Gap) -> None:
+        """Remember a hole that is being filled until its Gap was appended; to be called before what revealed it is."""
+        self._notes.hole(self._buffer.accepted, gap)
 
     async def flush(self, timeout_seconds: float | None = None) -> None:
         """Return once everything appended so far is committed; SpoolError after ``timeout_seconds``."""

@@ -24,6 +24,7 @@ from tickhive.redaction import _sanitize_error
 from tickhive.spool import codec
 from tickhive.spool.buffer import Buffer
 from tickhive.spool.database import Database, StoredBatch
+from tickhive.spool.notes import Notes
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Writer(threading.Thread):
         self,
         path: Path,
         buffer: Buffer,
+        notes: Notes,
         clock: Clock,
         *,
         max_bytes: int,
@@ -58,8 +60,10 @@ class Writer(threading.Thread):
         self.discarded = 0
         self.used_bytes = 0
         self.database: Database
+        self.stood: list[MarketEvent] = []
         self._path = path
         self._buffer = buffer
+        self._notes = notes
         self._clock = clock
         self._max_bytes = max_bytes
         self._commit_seconds = commit_seconds
@@ -117,6 +121,7 @@ class Writer(threading.Thread):
         try:
             self.database = Database(self._path, now=self._clock.time_ns(), max_bytes=self._max_bytes)
             self.used_bytes = self.database.used_bytes()
+            self.stood = self.database.standing()
         except BaseException as error:
             self._ended = True
             self.opened.set_exception(
@@ -150,6 +155,7 @@ class Writer(threading.Thread):
             now = time.monotonic()
             stopping = self._stop_at is not None
             if self._in_flight is None and not self._buffer.waiting:
+                self._write_notes()
                 if stopping:
                     return
                 gather_until = due = None
@@ -196,7 +202,10 @@ class Writer(threading.Thread):
             if batch is None:
                 pass
             elif self.database.sinks:
-                self.database.insert(batch)
+                notes = self._notes.due(self._buffer.settled + taken)
+                self.database.insert(batch, notes.rows if notes is not None else None)
+                if notes is not None:
+                    self._notes.done(notes)
                 self.commits += 1
                 self.used_bytes = self.database.used_bytes()
             else:
@@ -208,10 +217,23 @@ class Writer(threading.Thread):
         if self.failure is not None:
             _log.info("the spool is being written again", path=str(self._path), failures=self.failures)
             self.failure = None
+            self.database.short_of_room = False
         self._backoff.reset()
         self._buffer.settle(taken, self._clock.time_ns(), unfit)
         self._on_settled()
         return True
+
+    def _write_notes(self) -> None:
+        """Nothing waits: what is noted of it all needs no batch to go with. If that fails it goes with the next."""
+        notes = self._notes.due(self._buffer.settled)
+        if notes is None or not self.database.sinks:
+            return
+        try:
+            self.database.keep_standing(notes.rows)
+        except sqlite3.Error as error:
+            _log.warning("where the streams stand could not be written; later again", error=_sanitize_error(error))
+        else:
+            self._notes.done(notes)
 
     def _prepare(self, events: list[MarketEvent]) -> tuple[StoredBatch | None, int, list[MarketEvent]]:
         """Encode events: the batch (None when nothing is left), how many were taken, and those that do not fit."""
@@ -244,6 +266,7 @@ class Writer(threading.Thread):
         limited = "full" in str(error) and self.used_bytes + size * 1.05 >= self._max_bytes
         reason = f"its limit of {self._max_bytes} bytes is reached" if limited else _sanitize_error(error)
         first_time = self.failure is None
+        self.database.short_of_room = True
         self.failure = f"spool cannot be written: {reason}"
         if first_time:
             _log.error(

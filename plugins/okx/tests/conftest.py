@@ -27,6 +27,7 @@ class View:
     settings: OKXSettings = field(factory=OKXSettings)
     dial: Dial | None = None
     exchange: str = "okx"
+    account: str = ""
     memory: Any = field(factory=plugin.memory)
     instruments: InstrumentTable = field(factory=lambda: InstrumentTable("okx"))
     _ids: Iterator[int] = field(factory=lambda: itertools.count(1))

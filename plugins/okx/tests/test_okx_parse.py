@@ -28,6 +28,7 @@ from tickhive.plugin import (
     OpenInterest,
     PriceLimit,
     Quote,
+    Ready,
     Rejected,
     Reply,
     Ticker,
@@ -35,7 +36,7 @@ from tickhive.plugin import (
     Unknown,
     Unsubscribed,
 )
-from tickhive_okx.channels import BARS, BY_NAME
+from tickhive_okx.channels import BARS, BY_NAME, LOGIN
 
 dec = Decimal
 
@@ -192,7 +193,8 @@ def test_the_form_of_a_frame_does_not_matter(swap, name):
 
 def test_every_channel_has_a_frame_here():
     named = {frame["arg"]["channel"] for frame, _ in FRAMES.values()}
-    assert named | {f"candle{bar}" for bar in BARS} | {"instruments"} == set(BY_NAME)
+    public = {name for name, wire in BY_NAME.items() if wire.place not in LOGIN}
+    assert named | {f"candle{bar}" for bar in BARS} | {"instruments"} == public
 
 
 def test_instruments_channel(view):
@@ -281,7 +283,6 @@ def test_unsubscribed(swap):
         ("60014", "rate"),
         ("60023", "rate"),
         ("63999", "retry"),
-        ("60006", "retry"),
         ("60009", "credentials"),
         ("99999", "request"),
     ],
@@ -306,7 +307,8 @@ def test_an_error_names_the_channel_when_its_text_does(swap):
         ("ping", [Reply("pong")]),
         ({"event": "notice", "code": "64008", "msg": "Going."}, [Goodbye("64008 Going.")]),
         ({"event": "notice", "code": "64999", "msg": "Hm."}, [Alive()]),
-        ({"event": "error", "code": "60031", "msg": "already"}, [Alive()]),
+        ({"event": "error", "code": "60031", "msg": "already"}, [Ready()]),
+        ({"event": "login", "code": "0", "msg": "", "connId": "a"}, [Ready()]),
         ({"event": "channel-conn-count", "channel": "orders", "connCount": "2"}, [Alive()]),
         ({"event": "party"}, [Unknown("event party")]),
         ({"arg": {"channel": "status"}, "data": []}, [Unknown("channel status")]),

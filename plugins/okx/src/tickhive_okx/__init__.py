@@ -1,4 +1,4 @@
-"""OKX for tickhive: all public market data of spot, swaps, futures and options."""
+"""OKX for tickhive: all public market data of spot, swaps, futures and options, and accounts."""
 
 from __future__ import annotations
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from attrs import define, field, frozen
 
 from tickhive.channels import Channel, DataType
-from tickhive_okx import pushes
+from tickhive_okx import account, pushes
 from tickhive_okx.instruments import InstrumentRow, index_of, type_of
 from tickhive_okx.values import Numeral
 
@@ -23,6 +23,15 @@ BARS = (
 Key = tuple[str, str]
 """A channel's name and the instrument or instrument type it is asked for: one argument of a subscription."""
 
+Place: TypeAlias = Literal["public", "business", "private", "tbt"]
+"""A kind of socket. ``tbt`` is the public path after a login, which the tick-by-tick books ask for."""
+
+LOGIN: tuple[Place, ...] = ("private", "tbt")
+"""The kinds of sockets that are logged in."""
+
+MOST_FILLS = 10_000
+"""So many fills are remembered on a socket."""
+
 
 @cache
 def _decoder(form: Any) -> Callable[[bytes], Any]:
@@ -32,15 +41,17 @@ def _decoder(form: Any) -> Callable[[bytes], Any]:
 
 @frozen(eq=False)
 class Wire:
-    """One OKX channel. ``asked_by`` is what its argument names, ``shape`` which of its parts the reader needs."""
+    """One OKX channel. ``asked_by`` is what its argument names (``account``: nothing, ``any``: all instrument types),
+    ``shape`` which parts of its pushes the reader needs.
+    """
 
     name: str
     data_type: DataType
     params: str
     build: pushes.Builder
     row: type[msgspec.Struct]
-    path: Literal["public", "business"] = "public"
-    asked_by: Literal["instrument", "index", "type"] = "instrument"
+    place: Place = "public"
+    asked_by: Literal["instrument", "index", "type", "account", "any"] = "instrument"
     shape: Any = pushes.Push
     decode: Callable[[bytes], Any] = field(init=False)
     decode_row: Callable[[msgspec.Raw], Any] = field(init=False)
@@ -62,11 +73,15 @@ class Wire:
             kind = type_of(native)
             # Spot pairs are liquidated as margin positions.
             return self.name, "MARGIN" if kind == "SPOT" and self.data_type is DataType.LIQUIDATION else kind
-        return self.name, native
+        if self.asked_by == "account":
+            return self.name, ""
+        return self.name, "ANY" if self.asked_by == "any" else native
 
     def arg(self, key: Key) -> dict[str, str]:
         """The argument of a subscription."""
-        return {"channel": key[0], "instType" if self.asked_by == "type" else "instId": key[1]}
+        if self.asked_by == "account":
+            return {"channel": key[0]}
+        return {"channel": key[0], "instType" if self.asked_by in ("type", "any") else "instId": key[1]}
 
     @property
     def is_book(self) -> bool:
@@ -82,6 +97,8 @@ WIRES: tuple[Wire, ...] = (
     Wire("tickers", DataType.TICKER, "", pushes.tickers, pushes.TickerRow, shape=_OWN),
     Wire("books", DataType.ORDERBOOK, "", pushes.books, pushes.BookRow),
     Wire("books5", DataType.ORDERBOOK, "5", pushes.books5, pushes.BookRow),
+    Wire("books-l2-tbt", DataType.ORDERBOOK, "tbt", pushes.books, pushes.BookRow, "tbt"),
+    Wire("books50-l2-tbt", DataType.ORDERBOOK, "50tbt", pushes.books, pushes.BookRow, "tbt"),
     *(
         Wire(f"candle{bar}", DataType.CANDLE, pushes.spelled(bar), pushes.candles, pushes.CandleRow, "business")
         for bar in BARS
@@ -93,6 +110,13 @@ WIRES: tuple[Wire, ...] = (
     Wire("index-tickers", DataType.INDEX_PRICE, "", pushes.index_prices, pushes.IndexRow, asked_by="index"),
     Wire("price-limit", DataType.PRICE_LIMIT, "", pushes.price_limits, pushes.PriceLimitRow, shape=_OWN),
     Wire("instruments", DataType.INSTRUMENT, "", pushes.instrument_updates, InstrumentRow, asked_by="type"),
+    Wire("account", DataType.BALANCE, "", account.balances, account.AccountRow, "private", "account"),
+    Wire("positions", DataType.POSITION, "", account.positions, account.PositionRow, "private", "any"),
+    Wire("orders", DataType.ORDER, "", account.orders, account.OrderRow, "private", "any"),
+    Wire("orders", DataType.FILL, "", account.orders, account.OrderRow, "private", "any"),
+    Wire("fills", DataType.FILL, "vip", account.fills, account.FillRow, "private", "account"),
+    Wire("balance_and_position", DataType.BALANCE, "fast", account.changes, account.ChangeRow, "private", "account"),
+    Wire("balance_and_position", DataType.POSITION, "fast", account.changes, account.ChangeRow, "private", "account"),
 )
 
 BY_NAME = {wire.name: wire for wire in WIRES}
@@ -115,14 +139,33 @@ class Memory:
     """What one socket has asked for: the channels behind each argument.
 
     Several channels may share one: all symbols of an instrument type, all instruments of an index, two spellings of a
-    bar.
+    bar, an account's orders and fills. ``fills`` are those that were told, by symbol and id.
     """
 
     channels: dict[Key, list[Channel]] = field(factory=dict)
+    fills: dict[tuple[str, str], None] = field(factory=dict)
 
     def carried(self, key: Key) -> Sequence[Channel]:
         """The channels this argument was sent for."""
         return self.channels.get(key, ())
+
+    def carried_by(self, name: str) -> Sequence[Channel]:
+        """The channels that OKX's channel of this name brings."""
+        return [channel for key, channels in self.channels.items() if key[0] == name for channel in channels]
+
+    def wants(self, key: Key, data_type: DataType) -> bool:
+        """Whether an argument was sent for channels of this type; true where nobody here asked, as in a recording."""
+        channels = self.carried(key)
+        return not channels or any(channel.data_type is data_type for channel in channels)
+
+    def is_fresh(self, symbol: str, id: str) -> bool:
+        """Note a fill; false when it was told before."""
+        if (symbol, id) in self.fills:
+            return False
+        self.fills[(symbol, id)] = None
+        if len(self.fills) > MOST_FILLS:
+            del self.fills[next(iter(self.fills))]
+        return True
 
     def add(self, channel: Channel, key: Key) -> None:
         """Note that a channel is asked for."""

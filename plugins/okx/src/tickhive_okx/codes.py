@@ -21,8 +21,17 @@ _KINDS: dict[RejectionKind, str] = {
 }
 KIND_OF: dict[str, RejectionKind] = {code: kind for kind, codes in _KINDS.items() for code in codes.split()}
 
+CLOCK = frozenset(("60004", "60006", "50102", "50112"))
+"""A timestamp was refused: most likely this machine's clock is off."""
+
 ALREADY_LOGGED_IN = "60031"
 UPGRADE_NOTICE = "64008"
+
+
+def reason_of(code: str, message: str) -> str:
+    """An error in words, with what to do about it where OKX does not say."""
+    advice = "; set this machine's clock right" if code in CLOCK else ""
+    return f"{code} {message[:300]}".rstrip() + advice
 
 
 def kind_of(code: str) -> RejectionKind:

@@ -6,4 +6,4 @@ from tickhive.collector.plugin_collector import PluginCollector
 
 
 class OKXCollector(PluginCollector):
-    """Collects OKX's public market data; everything particular to OKX is in the plugin's hooks."""
+    """Collects OKX's market data and an account's own; everything particular to OKX is in the plugin's hooks."""

@@ -20,6 +20,7 @@ from tickhive.plugin import (
     Event,
     Goodbye,
     Malformed,
+    Ready,
     Rejected,
     Reply,
     SessionView,
@@ -28,7 +29,7 @@ from tickhive.plugin import (
     hookimpl,
 )
 from tickhive_okx.channels import BY_NAME, WIRES, Key, Wire
-from tickhive_okx.codes import ALREADY_LOGGED_IN, UPGRADE_NOTICE, kind_of
+from tickhive_okx.codes import ALREADY_LOGGED_IN, UPGRADE_NOTICE, kind_of, reason_of
 from tickhive_okx.pushes import Arg, Push
 from tickhive_okx.values import Text, exact
 
@@ -62,6 +63,7 @@ class _Envelope(Struct, gc=False, rename="camel"):
     arg: Arg | None = None
     code: Text = ""
     msg: str = ""
+    channel: Text = ""
     data: list[Raw] | None = None
     action: str = ""
 
@@ -129,10 +131,16 @@ def _control(session: SessionView, said: _Envelope) -> Sequence[Event]:
             if said.arg is not None:
                 session.memory.channels.pop(said.arg.key, None)
             return [Unsubscribed(said.id, gone)]
+        case "login" if said.code == "0":
+            return [Ready()]
         case "error" if said.code == ALREADY_LOGGED_IN:
-            return [Alive()]
-        case "error" | "channel-conn-count-error":
+            return [Ready()]
+        case "error" | "login":
             return [Rejected(_reason(said), kind_of(said.code), said.id, _blamed(session, said.msg))]
+        case "channel-conn-count-error":
+            # Another connection of the account has to end first.
+            reason = f"too many connections subscribe {said.channel}"
+            return [Rejected(reason, "rate", None, session.memory.carried_by(said.channel))]
         case "notice" if said.code == UPGRADE_NOTICE:
             return [Goodbye(_reason(said))]
         case "notice" | "channel-conn-count":
@@ -142,7 +150,7 @@ def _control(session: SessionView, said: _Envelope) -> Sequence[Event]:
 
 
 def _reason(said: _Envelope) -> str:
-    return f"{said.code or said.event} {said.msg[:300]}".rstrip()
+    return reason_of(said.code or said.event, said.msg)
 
 
 def _channels(session: SessionView, arg: Arg | None) -> Sequence[Channel]:

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from tickhive.plugin import SimulatedVenue, VenueOptions, hookimpl
 from tickhive_okx.checksum import checksum
+from tickhive_okx.login import authenticate, sign
 from tickhive_okx.parsing import parse
 from tickhive_okx.rest import backfill, instruments, limits, read, snapshot
 from tickhive_okx.settings import REST, RETIRED_HOSTS, SOCKETS, OKXSettings
 from tickhive_okx.sockets import connect, memory, subscribe, unsubscribe
 
 __all__ = [
+    "authenticate",
     "backfill",
     "checksum",
     "collector",
@@ -24,6 +26,7 @@ __all__ = [
     "parse",
     "read",
     "settings",
+    "sign",
     "snapshot",
     "subscribe",
     "unsubscribe",

@@ -38,11 +38,12 @@ Row = TypeVar("Row")
 
 
 class Arg(Struct, gc=False, rename="camel", frozen=True):
-    """What was subscribed to: a channel, of one instrument or of all of one type."""
+    """What was subscribed to: a channel, of one instrument, of all of one type, or of the account ``uid``."""
 
     channel: Text
     inst_id: Text = ""
     inst_type: Text = ""
+    uid: Text = ""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class OKXSettings(ExchangeSettings):
     One socket carries at most ``channels_per_connection`` channels, of which at most ``books_per_connection`` order
     books: OKX recommends fewer than 30. ``snapshot_patience_seconds`` is how long a book may wait for its streamed
     snapshot before it is fetched. A gap in the trades is refilled back to ``backfill_trades`` trades before its end.
+    Whenever an account's fills are subscribed, its last ``recent_fills`` are asked for.
     """
 
     region: Literal["global", "us", "eea"] = "global"
@@ -43,6 +44,7 @@ class OKXSettings(ExchangeSettings):
     books_per_connection: int = 29
     snapshot_patience_seconds: float = 10.0
     backfill_trades: int = 20_000
+    recent_fills: int = 500
 
     def __attrs_post_init__(self) -> None:
         """Refuse what OKX does not have, naming the field."""
@@ -60,13 +62,14 @@ class OKXSettings(ExchangeSettings):
             ("books_per_connection", 1, 100),
             ("snapshot_patience_seconds", 0.1, 3_600),
             ("backfill_trades", 0, 1_000_000),
+            ("recent_fills", 0, 10_000),
         ):
             value = getattr(self, field)
             if not least <= value <= most:
                 raise ValueError(f"{field}: expected {least} to {most}, got {value!r}")
 
     def socket(self, path: str) -> str:
-        """The WebSocket address of ``public`` or ``business``."""
+        """The WebSocket address of ``public``, ``business`` or ``private``."""
         base = self.url or SOCKETS[self.region, self.demo]
         return f"{base.rstrip('/')}/ws/v5/{path}"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from attrs import define, field
 
-from tickhive.channels import Channel
-from tickhive.plugin import Dial, Heartbeat, Request, SessionView, hookimpl
-from tickhive_okx.channels import Key, Memory, Wire, wire_for
+from tickhive.channels import Channel, DataType
+from tickhive.plugin import Credentials, Dial, Heartbeat, Request, SessionView, hookimpl
+from tickhive_okx.channels import LOGIN, Key, Memory, Wire, wire_for
+from tickhive_okx.login import missing
 from tickhive_okx.settings import OKXSettings
 
 PAYLOAD_PER_CONNECTION = 60_000
@@ -26,7 +27,7 @@ class _Shard:
     """One socket being filled."""
 
     key: str
-    path: str
+    place: str
     limits: OKXSettings
     channels: list[Channel] = field(factory=list)
     args: dict[Key, int] = field(factory=dict)
@@ -35,7 +36,7 @@ class _Shard:
 
     def takes(self, wire: Wire, key: Key) -> bool:
         """Tell whether there is room for one more channel."""
-        if wire.path != self.path:
+        if wire.place != self.place:
             return False
         if key in self.args:
             return True
@@ -59,12 +60,16 @@ def _size(wire: Wire, key: Key) -> int:
 
 
 @hookimpl
-def connect(channels: Sequence[Channel], settings: OKXSettings, dials: Sequence[Dial]) -> Sequence[Dial]:
+def connect(
+    channels: Sequence[Channel], settings: OKXSettings, credentials: Credentials | None, dials: Sequence[Dial]
+) -> Sequence[Dial]:
     """Spread the channels over sockets: those there are keep theirs, the others fill free places, then further sockets.
 
-    ValueError names the first channel that OKX does not have.
+    ValueError names the first channel that OKX does not have, not together with another, or not for half an API key.
     """
     wanted = {channel: wire_for(channel) for channel in channels}
+    _refuse_pairs(channels)
+    _refuse_half_a_key(wanted, credentials)
     shards: list[_Shard] = []
     # Channels asked for under one argument belong on one socket, which then carries it once.
     homes: dict[Key, _Shard] = {}
@@ -86,22 +91,46 @@ def connect(channels: Sequence[Channel], settings: OKXSettings, dials: Sequence[
         key = wire.key(channel.native)
         home = homes.get(key) or next((shard for shard in shards if shard.takes(wire, key)), None)
         if home is None:
-            home = _Shard(_free_key(wire.path, shards), wire.path, settings)
+            home = _Shard(_free_key(wire.place, shards), wire.place, settings)
             shards.append(home)
         place(channel, home)
     return [_dial(shard, settings) for shard in shards]
 
 
-def _free_key(path: str, shards: Iterable[_Shard]) -> str:
+def _refuse_pairs(channels: Iterable[Channel]) -> None:
+    """What OKX does not send together (64004), or what would come twice."""
+    chosen: dict[str, Channel] = {}
+    for channel in channels:
+        if channel.data_type is DataType.ORDERBOOK and channel.params != "5":
+            what = f"{channel.symbol} has one full order book"
+        elif channel.data_type is DataType.FILL:
+            what = "an account's fills come one way"
+        else:
+            continue
+        other = chosen.setdefault(what, channel)
+        if other.params != channel.params:
+            raise ValueError(f"{what}: {other.subscription} or {channel.subscription}, not both")
+
+
+def _refuse_half_a_key(wanted: Mapping[Channel, Wire], credentials: Credentials | None) -> None:
+    """What asks for a login needs a whole API key. Without any the core asks whether the channels exist at all."""
+    channel = next((channel for channel, wire in wanted.items() if wire.place in LOGIN), None)
+    if channel is not None and credentials is not None and (lacking := missing(credentials)):
+        account = credentials.account
+        raise ValueError(f"OKX sends {channel.subscription} only after a login: account {account!r} has no {lacking}")
+
+
+def _free_key(place: str, shards: Iterable[_Shard]) -> str:
     taken = {shard.key for shard in shards}
-    return next(key for number in range(1, len(taken) + 2) if (key := f"{path}-{number}") not in taken)
+    return next(key for number in range(1, len(taken) + 2) if (key := f"{place}-{number}") not in taken)
 
 
 def _dial(shard: _Shard, settings: OKXSettings) -> Dial:
     return Dial(
         key=shard.key,
-        urls=(settings.socket(shard.path),),
+        urls=(settings.socket("public" if shard.place == "tbt" else shard.place),),
         channels=tuple(shard.channels),
+        login=shard.place in LOGIN,
         heartbeat=HEARTBEAT,
         max_size=MAX_MESSAGE,
         patience=settings.snapshot_patience_seconds,

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 from tickhive.plugin.contract import Answer
 from tickhive.plugin.venue import Hangup, Send, SimulatedVenue, VenueLog, VenueOptions
 from tickhive.simulation.market import Market
 from tickhive_okx import venue_rest
+from tickhive_okx.venue_account import Row, SimulatedAccount
 from tickhive_okx.venue_channels import CHANNELS, Frame, Key
 from tickhive_okx.venue_faults import Faults
 from tickhive_okx.venue_listing import Product, list_products
 from tickhive_okx.venue_market import MarketSource
+from tickhive_okx.venue_private import Accounts
 from tickhive_okx.venue_protocol import (
     MAX_PAYLOAD,
     PATHS,
@@ -36,10 +39,11 @@ _SUBSCRIPTIONS = ("trade", "orderbook", "ticker", "candle:1m")
 
 
 class OKXVenue(SimulatedVenue):
-    """OKX as its clients see it: public and business sockets, and the public REST endpoints.
+    """OKX as its clients see it: public, business and private sockets, and the REST endpoints.
 
     ``early_data`` is how often data precedes its acknowledgement (0 to 1), ``checksums`` gives books the CRC32 of old
-    instead of the 0 of today, ``snapshots`` false lets them begin with an update, as OKX once announced.
+    instead of the 0 of today, ``snapshots`` false lets them begin with an update, as OKX once announced. ``accounts``
+    are who may log in; ``demo`` is the paper trading, whose REST requests must say so.
 
     The market begins at ``options.start``, or at the first moment it is given when that is 0, and runs at
     ``options.speed`` times real time. ``log`` counts every event put on the wire, keep-alive updates of books included;
@@ -53,6 +57,8 @@ class OKXVenue(SimulatedVenue):
         early_data: float = 0.05,
         checksums: bool = False,
         snapshots: bool = True,
+        accounts: Sequence[SimulatedAccount] = (),
+        demo: bool = False,
     ) -> None:
         options = options or VenueOptions()
         if options.recording is None and not (0 < options.speed < math.inf):
@@ -73,6 +79,9 @@ class OKXVenue(SimulatedVenue):
         self._dials: list[int] = []
         self._market: MarketSource | None = None
         self._recorded: RecordedSource | None = None
+        self._accounts = Accounts(accounts, self._symbol, demo=demo)
+        for account in accounts:
+            account.tell, account.clock = self._account_changed, lambda: self._now
         if options.recording is not None:
             self._recorded = RecordedSource(options.recording, options.speed, self._send_recorded)
         else:
@@ -143,6 +152,8 @@ class OKXVenue(SimulatedVenue):
             return venue_rest.failure("50011" if status == 429 else "50001", "Service temporarily unavailable", status)
         if self._recorded is not None:
             return self._recorded.request(method, path)
+        if self._accounts.offers(path):
+            return self._accounts.answer(method, path, headers, body, self._now)
         market = self._open_market()
         return venue_rest.answer(market, method, path, self._market_time(self._now))
 
@@ -185,6 +196,13 @@ class OKXVenue(SimulatedVenue):
             if connection in (None, client.number):
                 self._dismiss(client, code, reason)
 
+    def revoke(self, account: SimulatedAccount, code: int = 4007) -> None:
+        """An API key was deleted: its connections are closed, and it opens none again."""
+        account.revoked = True
+        for client in tuple(self._clients.values()):
+            if client.account is account:
+                self._dismiss(client, code, "API key has been updated or deleted. Please reconnect.")
+
     def reset_sequence(self, symbol: str) -> None:
         """Do a maintenance on a book: its next update's seqId is small, and numbering continues from there."""
         self._open_market().reset_sequence(self.native(symbol))
@@ -223,7 +241,7 @@ class OKXVenue(SimulatedVenue):
         elif not client.may_request(at):
             self._say(client, client.error("60014", "Requests too frequent", asked.id))
         elif asked.op == "login":
-            self._say(client, client.error("60009", "Login failed.", asked.id))
+            self._say(client, self._accounts.login(client, asked.args[0], asked.id, self._now))
         elif asked.op == "subscribe":
             client.subscribed_bytes += len(frame)
             if client.subscribed_bytes > MAX_PAYLOAD:
@@ -235,10 +253,13 @@ class OKXVenue(SimulatedVenue):
             for arg in asked.args:
                 self._unsubscribe(client, arg, asked)
 
-    def _subscribe(self, client: Client, arg: object, asked: Asked) -> None:
+    def _subscribe(self, client: Client, arg: Any, asked: Asked) -> None:
         key = judge(client, arg, self._offers, asked.id)
         if isinstance(key, str):
             self._say(client, key)
+            return
+        if client.place == "private":
+            self._subscribe_account(client, key, arg, asked)
             return
         opening: list[Frame] = []
         if self._recorded is not None:
@@ -246,7 +267,7 @@ class OKXVenue(SimulatedVenue):
                 self._recorded.subscribed(client.number, key, self._now)
         else:
             opening = list(self._open_market().opening(key))
-        client.keys[key] = None
+        client.keys[key] = arg
         self._listeners.setdefault(key, {})[client.number] = None
         early = bool(opening) and self._random.random() < self._early_data
         if early:
@@ -255,6 +276,18 @@ class OKXVenue(SimulatedVenue):
             self._say(client, client.event("subscribe", asked.id, arg=arg))
         if not early:
             self._send_all(client, key, opening)
+
+    def _subscribe_account(self, client: Client, key: Key, arg: Any, asked: Asked) -> None:
+        client.keys[key] = arg
+        if not self.faults.no_acks:
+            self._say(client, client.event("subscribe", asked.id, arg=arg))
+        said, allowed = self._accounts.counted(client, key, self._clients.values())
+        if said is not None:
+            self._say(client, said)
+        if allowed:
+            self._send_all(client, key, self._accounts.opening(client, arg, self._now))
+        else:
+            del client.keys[key]
 
     def _unsubscribe(self, client: Client, arg: object, asked: Asked) -> None:
         key = judge(client, arg, self._offers, asked.id)
@@ -282,12 +315,25 @@ class OKXVenue(SimulatedVenue):
             for number in self._listeners.get(key, ()):
                 self._push(self._clients[number], sent)
 
+    def _account_changed(self, account: SimulatedAccount, channel: str, rows: list[Row]) -> None:
+        """Tell the subscribers of a private channel."""
+        for client in tuple(self._clients.values()):
+            if client.account is not account or client.place != "private":
+                continue
+            for key, arg in client.keys.items():
+                if key[0] == channel:
+                    self._send_all(client, key, self._accounts.told(account, arg, rows, self._now))
+
+    def _symbol(self, native: str) -> str:
+        product = self._open_market().by_native.get(native)
+        return native if product is None else product.symbol
+
     def _send_recorded(self, connection: int, key: Key, frame: Frame) -> None:
         client = self._clients.get(connection)
         if client is not None:
             self._send_all(client, key, [frame])
 
-    def _send_all(self, client: Client, key: Key, frames: Sequence[Frame]) -> None:
+    def _send_all(self, client: Client, key: Key, frames: Iterable[Frame]) -> None:
         for frame in frames:
             for sent in self.faults.applied(key, frame):
                 self._push(client, sent)

@@ -64,6 +64,8 @@ CHANNELS: Mapping[str, ChannelRule] = {
     "books": ChannelRule("public", DataType.ORDERBOOK),
     "books5": ChannelRule("public", DataType.ORDERBOOK),
     "bbo-tbt": ChannelRule("public", DataType.QUOTE),
+    "books-l2-tbt": ChannelRule("public", DataType.ORDERBOOK),
+    "books50-l2-tbt": ChannelRule("public", DataType.ORDERBOOK),
     "mark-price": ChannelRule("public", DataType.MARK_PRICE),
     "index-tickers": ChannelRule("public", DataType.INDEX_PRICE, "index"),
     "funding-rate": ChannelRule("public", DataType.FUNDING_RATE, types=frozenset({"SWAP"})),
@@ -75,8 +77,25 @@ CHANNELS: Mapping[str, ChannelRule] = {
 }
 """Every channel, with its rule."""
 
-LOGIN_CHANNELS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
-"""Public channels that ask for a login."""
+TICK_BY_TICK: Mapping[str, int] = {"books-l2-tbt": 400, "books50-l2-tbt": 50}
+"""The public channels that ask for a login, and how many levels a side they have."""
+
+VIP_CHANNELS = frozenset({*TICK_BY_TICK, "fills"})
+"""What only those get who trade much."""
+
+PRIVATE_CHANNELS: Mapping[str, frozenset[str]] = {
+    "account": frozenset(),
+    "balance_and_position": frozenset(),
+    "fills": frozenset(),
+    "orders": frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY"}),
+    "positions": frozenset({"MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY"}),
+}
+"""The private channels, and the instrument types they ask for."""
+
+COUNTED = frozenset({"account", "balance_and_position", "orders", "positions"})
+"""Channels whose subscribers OKX counts."""
+
+_FILTERS = ("instType", "instFamily", "instId", "ccy")
 
 
 def key_of(arg: Mapping[str, Any]) -> Key | None:
@@ -92,6 +111,14 @@ def key_of(arg: Mapping[str, Any]) -> Key | None:
     if kind not in rule.types or "instId" in arg:
         return None
     return (channel, f"{kind}:{family}" if isinstance(family, str) and family else str(kind))
+
+
+def private_key(arg: Mapping[str, Any]) -> Key | None:
+    """The stream an argument names; None when it names none."""
+    types = PRIVATE_CHANNELS.get(arg["channel"])
+    if types is None or (types and arg.get("instType") not in types):
+        return None
+    return arg["channel"], ":".join(str(arg.get(name, "")) for name in _FILTERS)
 
 
 def arg_of(key: Key) -> dict[str, str]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import TypeAlias
 
 import msgspec
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from tickhive.channels import DataType
 from tickhive.simulation.ladder import Row
 from tickhive.simulation.market import Change, Market
 from tickhive.simulation.stock import Stock
 from tickhive.simulation.tape import Bar
-from tickhive_okx.venue_channels import BARS, Frame, Key, Publish, arg_of
+from tickhive_okx.venue_channels import BARS, TICK_BY_TICK, Frame, Key, Publish, arg_of
+from tickhive_okx.venue_fine import KEEP_ALIVE, FineBooks
 from tickhive_okx.venue_listing import MILLISECOND, Product
 from tickhive_okx.venue_rows import (
     book_checksum,
@@ -36,7 +37,6 @@ BOOK_DEPTH = 400
 TICK = 100 * MILLISECOND
 """The pace of books, books5, tickers and index-tickers, ns; slower channels come at multiples of it."""
 
-_KEEP_ALIVE = 60_000 * MILLISECOND
 _DATA = ',"data":['
 
 encode = msgspec.json.Encoder().encode
@@ -87,11 +87,13 @@ class MarketSource:
     _last: dict[Key, tuple[object, int]] = Factory(dict)
     _seen: dict[Key, int] = Factory(dict)
     _open_bars: dict[Key, int] = Factory(dict)
+    _fine: FineBooks = field(init=False)
     _builders: Mapping[str, tuple[int, _Build]] = Factory(dict)
     _next_tick: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Watch every book."""
+        self._fine = FineBooks(self._fine_book, self.market.stocks, self.sequence)
         self._builders = self._pace()
         for product in self.products:
             self.by_native[product.native] = product
@@ -132,7 +134,11 @@ class MarketSource:
                 self.publish(key, frame)
             if self.snapshots:
                 yield self._book(key, desk, at, "snapshot", desk.stock.bids.top(BOOK_DEPTH),
-                                 desk.stock.asks.top(BOOK_DEPTH), -1)  # fmt: skip
+                                 desk.stock.asks.top(BOOK_DEPTH), -1, desk.sequence)  # fmt: skip
+        elif channel in TICK_BY_TICK:
+            for frame in self._fine.update(key, at) if key in self.wanted else ():
+                self.publish(key, frame)
+            yield self._fine.open(key, at)
         elif channel.startswith("candle"):
             bars = self._candles(key)
             if bars:
@@ -155,6 +161,11 @@ class MarketSource:
                 self._executed(desk, change)
             if change.forced is not None:
                 self._liquidated(desk.product, change)
+            for channel in TICK_BY_TICK:
+                key = (channel, name)
+                if key in self.wanted:
+                    for frame in self._fine.update(key, change.at):
+                        self.publish(key, frame)
             key = ("bbo-tbt", name)
             if key in self.wanted:
                 quote = (_best(desk.stock.bids.top(1)), _best(desk.stock.asks.top(1)))
@@ -221,6 +232,7 @@ class MarketSource:
         """Per channel: every how many ticks, and what makes its frames."""
         return {
             "books": (1, self._update),
+            **dict.fromkeys(TICK_BY_TICK, (1, self._fine.update)),
             "books5": (1, self._top),
             "tickers": (1, self._ticker),
             "index-tickers": (1, self._index),
@@ -248,22 +260,37 @@ class MarketSource:
         previous = desk.sequence
         if bids or asks:
             desk.sequence = desk.now()
-        elif key not in self.wanted or at - desk.pushed < _KEEP_ALIVE:
+        elif key not in self.wanted or at - desk.pushed < KEEP_ALIVE:
             return ()
         desk.pushed = at
-        return (self._book(key, desk, at, "update", bids, asks, previous),) if key in self.wanted else ()
+        if key not in self.wanted:
+            return ()
+        return (self._book(key, desk, at, "update", bids, asks, previous, desk.sequence),)
 
     def _book(
-        self, key: Key, desk: _Desk, at: int, action: str, bids: Sequence[Row], asks: Sequence[Row], previous: int
+        self,
+        key: Key,
+        desk: _Desk,
+        at: int,
+        action: str,
+        bids: Sequence[Row],
+        asks: Sequence[Row],
+        previous: int,
+        sequence: int,
     ) -> Frame:
         product = desk.product
         checksum = book_checksum(product, desk.stock) if self.checksums else 0
         body = (
             f'{{"asks":{book_rows(product, asks)},"bids":{book_rows(product, bids)},"ts":"{ms(at)}",'
-            f'"checksum":{checksum},"prevSeqId":{previous},"seqId":{desk.sequence}}}'
+            f'"checksum":{checksum},"prevSeqId":{previous},"seqId":{sequence}}}'
         )
         head = self._head(key)[: -len(_DATA)] + f',"action":"{action}"{_DATA}'
         return Frame(f"{head}{body}]}}", (((product.symbol, DataType.ORDERBOOK), 1),))
+
+    def _fine_book(
+        self, key: Key, at: int, action: str, bids: list[Row], asks: list[Row], numbers: tuple[int, int]
+    ) -> Frame:
+        return self._book(key, self._desks[key[1]], at, action, bids, asks, *numbers)
 
     def _top(self, key: Key, at: int) -> Iterable[Frame]:
         desk = self._desks[key[1]]

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from attrs import Factory, define
 
-from tickhive_okx.venue_channels import CHANNELS, LOGIN_CHANNELS, Key, key_of
+from tickhive_okx.venue_account import SimulatedAccount
+from tickhive_okx.venue_channels import CHANNELS, TICK_BY_TICK, VIP_CHANNELS, Key, key_of, private_key
 
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business", "/ws/v5/private": "private"}
 """The paths that exist, and what they are called in the table of channels."""
@@ -30,15 +31,18 @@ _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
 @define
 class Client:
-    """One connection: its path, OKX's name for it, its streams, and when something was last sent to it (ns UTC)."""
+    """One connection: its path, OKX's name for it, its streams with the arguments that asked for them, when something
+    was last sent to it (ns UTC), and whose it is after a login.
+    """
 
     number: int
     place: str
     conn_id: str
     last_sent: int
-    keys: dict[Key, None] = Factory(dict)
+    keys: dict[Key, Any] = Factory(dict)
     requests: deque[int] = Factory(deque)
     subscribed_bytes: int = 0
+    account: SimulatedAccount | None = None
 
     def event(self, event: str, request_id: str | None, **fields: Any) -> str:
         """An answer of the control kind."""
@@ -94,11 +98,26 @@ def judge(client: Client, arg: Any, offers: Callable[[Key], bool], request_id: s
     """The stream an argument of this client names, or the error event it deserves."""
     if not isinstance(arg, dict) or not isinstance(arg.get("channel"), str):
         return client.error("60013", "Invalid args", request_id)
-    if arg["channel"] in LOGIN_CHANNELS or client.place == "private":
+    channel, account = arg["channel"], client.account
+    if account is None and (channel in TICK_BY_TICK or client.place == "private"):
         return client.error("60011", "Please log in.", request_id)
-    key = key_of(arg)
-    if key is None or CHANNELS[key[0]].path != client.place or not offers(key):
+    key: Key | None
+    if client.place == "private":
+        key = private_key(arg)
+    else:
+        key = key_of(arg)
+        if key is not None and (CHANNELS[key[0]].path != client.place or not offers(key)):
+            key = None
+    if key is None:
         named = ",".join(f"{name}:{value}" for name, value in arg.items())
         message = f"Wrong URL or {named} doesn't exist. Please use the correct URL, channel and parameters."
         return client.error("60018", message, request_id)
+    if channel in VIP_CHANNELS and (account is None or not account.vip):
+        message = "Your trading fee tier doesn't meet the requirement to access this channel"
+        return client.error("64003", message, request_id)
+    books = {"books", *TICK_BY_TICK}
+    other = next((name for name, native in client.keys if native == key[1] and name in books - {channel}), None)
+    if channel in books and other is not None and "books-l2-tbt" in (channel, other):
+        message = f"Subscribe to both {channel} and {other} for {key[1]} is not allowed. Unsubscribe {other} first."
+        return client.error("64004", message, request_id)
     return key

@@ -42,6 +42,11 @@ def failure(code: str, message: str, status: int = 200) -> Answer:
     return Answer(status, encode({"code": code, "msg": message, "data": []}), _JSON)
 
 
+def found(rows: Iterable[Any]) -> Answer:
+    """Rows in OKX's envelope."""
+    return Answer(200, encode({"code": "0", "msg": "", "data": list(rows)}), _JSON)
+
+
 def answer(source: MarketSource, method: str, path: str, at: int) -> Answer:
     """Answer a REST request. ``path`` includes the query, ``at`` is the venue's time, ns UTC."""
     route, _, query_text = path.partition("?")
@@ -57,7 +62,7 @@ def answer(source: MarketSource, method: str, path: str, at: int) -> Answer:
         return failure(refused.code, refused.message)
     if isinstance(data, bytes):
         return Answer(200, b'{"code":"0","msg":"","data":[' + data + b"]}", _JSON)
-    return Answer(200, encode({"code": "0", "msg": "", "data": list(data)}), _JSON)
+    return found(data)
 
 
 def _time(source: MarketSource, query: Mapping[str, str], at: int) -> Iterable[Any]:
@@ -79,7 +84,7 @@ def _instruments(source: MarketSource, query: Mapping[str, str], at: int) -> Ite
 
 def _books(source: MarketSource, query: Mapping[str, str], at: int) -> bytes:
     product = _product(source, query)
-    size = _number(query, "sz", 1, BOOK_DEPTH)
+    size = number_in(query, "sz", 1, BOOK_DEPTH)
     bids, asks = source.market.ladders(product.native)
     return (
         f'{{"asks":{book_rows(product, asks.top(size))},"bids":{book_rows(product, bids.top(size))},'
@@ -89,7 +94,7 @@ def _books(source: MarketSource, query: Mapping[str, str], at: int) -> bytes:
 
 def _trades(source: MarketSource, query: Mapping[str, str], at: int) -> Iterable[Any]:
     product = _product(source, query)
-    limit = _number(query, "limit", 100, 500)
+    limit = number_in(query, "limit", 100, 500)
     fills = list(source.market.stocks[product.native].tape)[: -limit - 1 : -1]
     return [trade_row(product, fill) | {"count": str(fill.matches), "source": "0"} for fill in fills]
 
@@ -97,9 +102,9 @@ def _trades(source: MarketSource, query: Mapping[str, str], at: int) -> Iterable
 def _history_trades(source: MarketSource, query: Mapping[str, str], at: int) -> Iterable[Any]:
     """Match by match, newest first. ``after``: older than; ``before``: newer than; by id, or by ms with type 2."""
     product = _product(source, query)
-    limit = _number(query, "limit", 100, 100)
+    limit = number_in(query, "limit", 100, 100)
     field = "ts" if query.get("type", "1") == "2" else "tradeId"
-    after, before = _bound(query, "after"), _bound(query, "before")
+    after, before = bound_in(query, "after"), bound_in(query, "before")
     rows: list[dict[str, Any]] = []
     for fill in reversed(source.market.stocks[product.native].tape):
         for row in reversed(match_rows(product, fill)):
@@ -118,8 +123,8 @@ def _candles(source: MarketSource, query: Mapping[str, str], at: int) -> Iterabl
     begin = BARS.get(bar)
     if begin is None:
         raise Refused("51000", "Parameter bar error")
-    limit = _number(query, "limit", 100, 300)
-    after, before = _bound(query, "after"), _bound(query, "before")
+    limit = number_in(query, "limit", 100, 300)
+    after, before = bound_in(query, "after"), bound_in(query, "before")
     rows = []
     for candle in reversed(source.market.stocks[product.native].bars(bar, begin)):
         start = candle.start // MILLISECOND
@@ -171,14 +176,16 @@ def _product(source: MarketSource, query: Mapping[str, str]) -> Product:
     return product
 
 
-def _number(query: Mapping[str, str], name: str, default: int, greatest: int) -> int:
+def number_in(query: Mapping[str, str], name: str, default: int, greatest: int) -> int:
+    """A count that the query may give."""
     text = query.get(name, str(default))
     if not text.isdecimal() or int(text) < 1:
         raise Refused("51000", f"Parameter {name} error")
     return min(int(text), greatest)
 
 
-def _bound(query: Mapping[str, str], name: str) -> int | None:
+def bound_in(query: Mapping[str, str], name: str) -> int | None:
+    """An id or a time that the query may give."""
     text = query.get(name)
     if text is None:
         return None

@@ -29,6 +29,7 @@ from tickhive import (
 )
 from tickhive.channels import InstrumentTable
 from tickhive.cli.main import COMMANDS, cli
+from tickhive.credentials import Account
 from tickhive.events import EVENT_TYPES
 from tickhive.manager import RestartPolicy
 from tickhive.plugin import (
@@ -210,6 +211,7 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(read_page
         "[service]": (ServiceSection,),
         "[plugins]": (PluginsSection,),
         "[exchanges.NAME]": (ExchangeSettings,),
+        "[accounts.NAME]": (Account,),
         "[[collectors]]": (ExchangeCollectorConfig,),
         "[[sinks]]": (SinkConfig, SinkSettings),
         "[spool]": (SpoolSection,),

@@ -48,7 +48,7 @@ The examples below are one made-up exchange, Acme. They begin with
 """
 
 WHEN = {
-    "connect": "a collector starts",
+    "connect": "a collector starts, and when what it collects changes",
     "parse": "a frame came",
     "subscribe": "a socket is open, and whenever channels must be asked for again",
     "unsubscribe": "a channel is given up, or a broken book is to be asked for afresh",
@@ -58,9 +58,9 @@ WHEN = {
     "authenticate": "a socket with `login` is open",
     "heartbeat": "every `Dial.upkeep` seconds",
     "sign": "before each attempt of a REST request",
-    "snapshot": "no book streamed in, or a broken one cannot be asked for afresh",
-    "backfill": "trade ids jumped, or a socket was lost and trades may be missing",
-    "poll": "a collector starts",
+    "snapshot": "no book streamed in, or a broken one cannot be asked for afresh; a private channel was confirmed",
+    "backfill": "trade ids jumped, candles were left out, or an order is open no more and nobody said how it ended",
+    "poll": "a collector starts, and when what it collects changes",
     "checksum": "a BookChecksum came for a live book",
     "settings": "the plugin is loaded",
     "memory": "a socket is opened",
@@ -70,12 +70,15 @@ WHEN = {
 }
 
 NOTES = {
-    "backfill": "Asked for trades whose ids are numbers: `gap.first_id` to `gap.last_id` are the missing ids, both "
-    "inclusive. `read` answers Trades in any order; only those inside the hole that were not delivered are handed "
-    "out, marked late. Where the venue's ids are not consecutive, include the trade before the hole: it shows "
-    "that nothing lies in between. What is still missing may be asked for again, within 30 s.",
-    "authenticate": "Collectors cannot be given credentials by configuration in this version; a session driven by your "
-    "own code can. A Dial with `login` fails without them.",
+    "backfill": "Only what lies inside the hole and was not delivered is handed out, marked late. Where the venue's "
+    "trade ids are not consecutive, include the trade before the hole: it shows that nothing lies in between. Of "
+    "candles only closed ones count; include one from either side of the hole: it shows that the history reaches so "
+    "far, and that an interval without a candle had no trades. What is still missing may be asked for again, within "
+    "30 s.",
+    "authenticate": "The credentials are those of the collector's [account](../howto/accounts.md). A Dial with `login` "
+    "fails without them, and is not dialled again.",
+    "sign": "`credentials` is None where the collector has no account. Where it has one this is asked for its public "
+    "requests, too.",
 }
 
 

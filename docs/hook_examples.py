@@ -161,7 +161,7 @@ def sign(fetch: Fetch, credentials: Credentials | None, at: int) -> Fetch:
 
 @hookimpl
 def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
-    """The book by REST, for when none streams in."""
+    """The book by REST, for when none streams in; Acme has no private data."""
     return Fetch(f"{session.settings.rest_url}/book/{channel.native}", costs={"rest": 10}, channel=channel)
 
 

@@ -145,6 +145,17 @@ def test_python_examples_run(path: Path, prepared: Any, read_page: Any, capsys: 
     if path.name == "callbacks-and-streams.md":
         assert "Trade(exchange='acme'" in printed
         assert "not live" in printed
+    elif path.name == "change-while-running.md":
+        assert "['orderbook ETH-USDT']" in printed
+        assert "lists no instrument named 'NOPE-USDT'" in printed
+        assert "['BTC-USDT-PERP', 'ETH-USDT-PERP']" in printed
+    elif path.name == "redundancy.md":
+        assert "trades, none missing, none twice" in printed
+    elif path.name == "what-happened.md":
+        assert "gap BTC-USDT trade" in printed
+        assert "gap BTC-USDT orderbook none" in printed
+        assert "subscription BTC-USDT trade wanted" in printed
+        assert "'data_type': 'orderbook'" in printed, "read back from the store"
     elif path.name == "run-as-a-service.md":
         assert "running True True True []" in printed
         assert "exit code 0" in printed

@@ -42,11 +42,12 @@ class Backoff:
         self._rng: Random = rng if rng is not None else random.Random()
         self._ceiling = first_seconds
 
-    def next(self) -> float:
-        """The seconds to wait now; the ceiling doubles for the time after."""
+    def next(self, cap_seconds: float | None = None) -> float:
+        """The seconds to wait now; the ceiling doubles for the time after. ``cap_seconds``: stay under this."""
         self.failures += 1
-        ceiling = self._ceiling
-        self._ceiling = min(self.cap_seconds, ceiling * 2)
+        cap = self.cap_seconds if cap_seconds is None else min(cap_seconds, self.cap_seconds)
+        ceiling = min(self._ceiling, cap)
+        self._ceiling = min(cap, ceiling * 2)
         return self._rng.uniform(0.0, ceiling)
 
     def reset(self) -> None:

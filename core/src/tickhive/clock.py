@@ -79,6 +79,7 @@ class _Alarm:
 
     def cancel(self) -> None:
         self.cancelled = True
+        self.callback = _nothing  # what it would have called need not live until then
 
 
 class ManualClock:
@@ -179,6 +180,10 @@ class ManualClock:
     async def _settle(self) -> None:
         for _ in range(self._turns):
             await asyncio.sleep(0)
+
+
+def _nothing() -> None:
+    """What a cancelled alarm does."""
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

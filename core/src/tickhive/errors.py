@@ -128,14 +128,24 @@ class ConnectionLost(TickhiveError):
 
 
 class FetchError(TickhiveError):
-    """A REST request failed. ``retryable`` says whether asking again may help, ``retry_after`` when (seconds)."""
+    """A REST request failed. ``retryable`` says whether asking again may help, ``retry_after`` when (seconds).
+
+    ``unauthorised``: the venue does not accept who signed it.
+    """
 
     def __init__(
-        self, message: str, *, status: int | None = None, retryable: bool = True, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool = True,
+        retry_after: float | None = None,
+        unauthorised: bool = False,
     ) -> None:
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
+        self.unauthorised = unauthorised
         super().__init__(message)
 
 

@@ -30,6 +30,7 @@ MAX_BODY = 64 * 1024 * 1024
 _QUOTED = 200
 _WHOLE_ATTEMPT = 4.0
 _PORTS = {"http": 80, "https": 443}
+_UNAUTHORISED = 401
 _SLOW_DOWN = frozenset({418, 429})
 _TRY_AGAIN = frozenset({408, 425})
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "tickhive"}
@@ -148,7 +149,7 @@ class Fetcher:
             return Answer(status, body, headers)
         if status == 407 and proxy:
             raise FetchError(f"{name}: {turned_away(proxy, status)}", retryable=False)
-        raise _refused(name, status, headers, body)
+        raise _refused(name, status, headers, body, signed=signed != fetch)
 
     async def _exchange(
         self, pool: httpx.AsyncHTTPTransport, fetch: Fetch, name: str
@@ -239,7 +240,7 @@ class Fetcher:
         return FetchError(f"{name} failed: {type(error).__name__}")
 
 
-def _refused(name: str, status: int, headers: dict[str, str], body: bytes) -> FetchError:
+def _refused(name: str, status: int, headers: dict[str, str], body: bytes, *, signed: bool) -> FetchError:
     retry_after = retry_after_seconds(headers.get("retry-after"), headers.get("date"))
     slow_down = status in _SLOW_DOWN
     retryable = slow_down or status >= 500 or status in _TRY_AGAIN
@@ -251,6 +252,7 @@ def _refused(name: str, status: int, headers: dict[str, str], body: bytes) -> Fe
         status=status,
         retryable=retryable,
         retry_after=retry_after,
+        unauthorised=signed and status == _UNAUTHORISED,
     )
 
 

@@ -27,8 +27,8 @@ class TaskFailure:
 class AsyncTaskManager:
     """Owns tasks from their start to their end.
 
-    A task that ends leaves by itself. One that ends with an exception is counted, logged and reported to its
-    ``on_error``. Meant for one event loop; not thread-safe.
+    A task that ends leaves by itself. One that ends with an exception is counted, and reported to its ``on_error``, or
+    logged as an error where there is none. Meant for one event loop; not thread-safe.
     """
 
     def __init__(self, name: str = "tasks", *, clock: Clock | None = None) -> None:
@@ -151,7 +151,9 @@ class AsyncTaskManager:
         self.failed += 1
         text = _sanitize_error(error)
         self.failures.append(TaskFailure(name, text, self._clock.time_ns()))
-        _log().error("task failed", owner=self.name, task=name, error=text)
+        # Who is told of it says so in words of his own.
+        write = _log().error if on_error is None else _log().debug
+        write("task failed", owner=self.name, task=name, error=text)
         if on_error is not None:
             try:
                 on_error(error)

@@ -145,6 +145,13 @@ async def test_windows_of_idle_connections_are_dropped() -> None:
     assert len(budget._scopes["request"].windows) < 400
 
 
+class Highest:
+    """Draws the most that is allowed."""
+
+    def uniform(self, a: float, b: float, /) -> float:
+        return b
+
+
 @given(first=st.floats(0.01, 5), doublings=st.integers(0, 8), failures=st.integers(1, 2000), seed=st.integers(0, 1000))
 def test_backoff_stays_under_a_ceiling_that_doubles_up_to_its_cap(
     first: float, doublings: int, failures: int, seed: int
@@ -157,6 +164,14 @@ def test_backoff_stays_under_a_ceiling_that_doubles_up_to_its_cap(
     backoff.reset()
     assert backoff.failures == 0
     assert backoff.next() <= first
+
+
+def test_a_lower_cap_holds_for_the_wait_and_for_where_the_ceiling_goes_on_from() -> None:
+    backoff = Backoff(0.5, 60.0, Highest())
+    assert [backoff.next() for _ in range(6)] == [0.5, 1, 2, 4, 8, 16]
+    assert [backoff.next(5.0) for _ in range(3)] == [5, 5, 5]
+    assert [backoff.next() for _ in range(4)] == [5, 10, 20, 40]
+    assert Backoff(0.5, 2.0, Highest()).next(5.0) == 0.5
 
 
 def test_backoff_uses_the_whole_range() -> None:

@@ -92,8 +92,8 @@ async def test_what_cannot_be_added_changes_nothing(
     ("change", "says"),
     [
         ({"symbols": ["ETH-USDT"]}, "does not collect ETH-USDT"),
-        ({"symbols": ["BTC-USDT"]}, "at least one symbol"),
-        ({"data_types": ["trade"]}, "at least one data type"),
+        ({"symbols": ["BTC-USDT"]}, "nothing would be left"),
+        ({"data_types": ["trade"]}, "nothing would be left"),
         ({"data_types": ["quote"]}, "does not collect quote"),
     ],
 )

@@ -12,6 +12,7 @@ from attrs import define
 
 import tickhive.plugin
 from tickhive.errors import PluginError
+from tickhive.events import DATA_TYPE_OF
 from tickhive.plugin import ExchangeSettings, Fetch, Limit, Unknown, contract, hookimpl, hookspecs
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.plugin.validation import HOOKS
@@ -155,8 +156,10 @@ def test_an_author_finds_every_contract_value_in_one_place() -> None:
     }
     assert public <= set(tickhive.plugin.__all__)
     for name in (
+        *(kind.__name__ for kind in DATA_TYPE_OF),
         "Channel",
         "DataType",
+        "EVERY",
         "Instrument",
         "make_symbol",
         "hookimpl",

@@ -142,6 +142,7 @@ async def test_a_store_that_is_down_costs_nothing_but_time(configured, acme, sin
     config = configured(service={"drain_seconds": 0.2})
     service = DataCollectionService(config, sinks={"memory": sink})
     task = await running(service)
+    assert service.storage_faults() == [reason for reason in service.get_status()["reasons"] if "sink" in reason]
     await service.stop()
     assert await task == 0, "what waits in the spool is not lost"
     assert sink.events == []

@@ -142,3 +142,36 @@ def test_a_book_without_depth_is_bounded_and_begins_anew_before_what_was_cut_off
     with pytest.raises(BookNotLive):
         speaking.feed.book("BTC-USDT").best_bid()
     assert causes(speaking.hear(delta(4))) == ["the market came near levels that were cut off"]
+
+
+@pytest.mark.parametrize("patience", [None, 1.0])
+def test_a_book_whose_snapshot_never_came_is_asked_for_again(talk, patience):
+    speaking = talk("leaving", B, patience=patience).open()
+    speaking.hear({"e": "ok", "id": "1"})
+    speaking.sent()
+    for second in range(32):
+        speaking.hear({"e": "delta", "s": "BTC-USDT", "b": [["100", "1"]], "q": second + 2, "p": second + 1})
+        speaking.later(1)
+    assert speaking.sent()[:1] == [f"unsub {B}"]
+    assert speaking.session.statistics.resyncs >= 1
+
+
+def test_where_a_book_cannot_be_asked_for_again_the_socket_goes(talk):
+    speaking = talk("plain", B, patience=1.0).open()
+    speaking.hear({"e": "ok", "id": "1"}, {"e": "delta", "s": "BTC-USDT", "b": [["100", "1"]]})
+    speaking.later(29)
+    assert speaking.session.close_reason is None, "it may be a large one"
+    speaking.later(20)
+    assert speaking.session.close_reason == f"{B} is broken and cannot be repaired on this socket"
+
+
+@pytest.mark.parametrize("kind", ["plain", "leaving"])
+def test_a_book_of_which_nothing_comes_costs_no_socket(talk, kind):
+    speaking = talk(kind, B, "trade BTC-USDT", patience=1.0).open()
+    speaking.hear({"e": "ok", "id": "1"})
+    speaking.sent()
+    speaking.later(600)
+    assert speaking.sent() == []
+    assert speaking.session.close_reason is None
+    speaking.hear({"e": "book", "s": "BTC-USDT", "b": [["100", "1"]], "a": [["101", "1"]], "q": 5})
+    assert speaking.book_state() == "live"

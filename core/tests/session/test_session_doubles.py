@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tickhive.events import Gap, Trade
 
 SECOND = 1_000_000_000
-T, U = "trade BTC-USDT", "trade ETH-USDT"
+T, U, Q = "trade BTC-USDT", "trade ETH-USDT", "quote BTC-USDT"
 
 
 def trade(id: int | str, symbol: str = "BTC-USDT") -> dict[str, object]:
@@ -150,3 +152,60 @@ def test_a_socket_that_was_heard_after_its_successor_came_leaves_none(talk):
     one.at += SECOND
     one.hear({"e": "alive"})
     assert one.session.closed("goodbye", one.at) == []
+
+
+def test_ids_that_begin_anew_while_two_sockets_are_there_are_no_doubles(talk):
+    one = talk("quiet", T).open()
+    one.hear(*[trade(number) for number in range(1000, 1040)])
+    two = one.twin()
+    assert two.hear(trade(1039)) == []
+    anew = [{**trade(number), "t": 2000 + number} for number in range(1, 50)]
+    assert len(one.hear(*anew)) == len(anew)
+    assert two.hear(*anew) == []
+
+
+def test_what_is_remembered_of_ids_is_bounded_by_time(talk):
+    one = talk("quiet", T).open()
+    two = one.twin()
+    for minute in range(10):
+        for speaking in (one, two):
+            speaking.at = (2000 + 61 * minute) * SECOND
+        said = [trade(f"{minute}-{number}") for number in range(1000)]
+        assert len(one.hear(*said)) == len(said)
+        assert two.hear(*said) == []
+    (ids_kept,) = one.feed.doubles._ids.values()
+    assert len(ids_kept.young) + len(ids_kept.old) <= 2500
+
+
+def test_a_quiet_symbol_is_told_its_history_by_a_newcomer_and_nobody_twice(talk):
+    one = talk("quiet", T).open()
+    two = one.twin()
+    history = []
+    for hour in range(200):
+        one.at = (2000 + 3600 * hour) * SECOND
+        history.append(trade(f"id {hour}"))
+        assert len(one.hear(history[-1])) == 1
+    two.at = one.at
+    assert two.hear(*history) == []
+
+
+def test_a_closed_socket_is_not_kept_alive_by_what_it_brought(talk):
+    one = talk("quiet", Q, U).open()
+    two = one.twin()
+    lines = []
+    for number in range(3):
+        two.hear({"e": "quote", "s": "BTC-USDT", "t": number})
+        lines.append(weakref.ref(two.session.refill))
+        two.session.closed("cut", two.at)
+        two = one.twin()
+    gc.collect()
+    assert [line() for line in lines] == [None] * 3
+
+
+@pytest.mark.parametrize("id", [[1], {"a": 1}, None])
+def test_an_id_of_a_wrong_kind_harms_nothing(talk, id):
+    one = talk("quiet", T).open()
+    two = one.twin()
+    for speaking in (one, two):
+        assert len(speaking.hear({"e": "trade", "s": "BTC-USDT", "id": id})) <= 1
+    assert ids(one.hear(trade(7))) == ["7"]

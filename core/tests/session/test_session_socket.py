@@ -145,7 +145,7 @@ def test_trades_without_numbers_for_ids_are_a_gap(talk):
     assert kinds(speaking.hear({"e": "trade", "s": "BTC-USDT", "id": "abd"})) == ["Gap", "Trade"]
 
 
-def test_streams_that_had_not_begun_have_no_gap(talk):
+def test_streams_that_had_not_begun_have_no_gap_where_no_time_passed(talk):
     speaking = talk("quiet", T).open()
     speaking.redial()
     assert kinds(speaking.hear(trade(1))) == ["Trade"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tickhive.plugin.contract import Credentials, Request
+from tickhive.plugin.contract import Credentials, Reply, Request
 from tickhive.plugin.hookspecs import hookimpl
 
 T, U, B = "trade BTC-USDT", "trade ETH-USDT", "orderbook BTC-USDT"
@@ -291,3 +291,36 @@ def test_a_late_acknowledgement_does_not_pass_for_giving_up(talk):
     assert T in speaking.states()
     speaking.hear({"e": "off", "c": [T]})
     assert speaking.states() == {}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda channels: Request({"op": "subscribe"}, channels),
+        lambda channels: Request(7, channels),
+        lambda channels: Request("sub", channels[0]),
+        lambda channels: Request("sub", [str(channel) for channel in channels]),
+        lambda channels: Request("sub", channels, ["1"]),
+    ],
+)
+def test_a_request_that_cannot_be_sent_is_the_plugins_fault_and_said_so(talk_with, make):
+    class Careless:
+        @hookimpl
+        def connect(self, channels):
+            return ()
+
+        @hookimpl
+        def parse(self, frame):
+            return [Reply({"op": "pong"})]
+
+        @hookimpl
+        def subscribe(self, channels):
+            return [make(channels)]
+
+    speaking = talk_with(Careless(), T).open()
+    assert speaking.session.outbox == []
+    assert speaking.states() == {T: "rejected"}
+    assert "subscribe failed: TypeError: a Request's" in speaking.session.statistics.last_hook_error
+    assert speaking.hear(b"ping") == []
+    assert speaking.session.outbox == []
+    assert "a Reply's frame is str or bytes, got dict" in speaking.session.statistics.last_malformed

@@ -278,3 +278,30 @@ def test_a_book_that_fell_silent_is_not_served(talk):
     assert [event.__class__.__name__ for event in events] == ["Gap", "BookSnapshot"]
     assert speaking.states()[B] == "receiving"
     assert speaking.book_state(SYMBOLS[0]) == "live"
+
+
+def test_a_fetched_snapshot_of_a_silent_book_is_no_data_and_is_not_served_for_long(talk):
+    speaking = talk("fetching", B, *NAMES[1:3], silence=minute, patience=10.0).open()
+    acknowledge(speaking)
+    market = Market(speaking, dict.fromkeys(SYMBOLS[1:3], 0.2))
+    book = {"e": "book", "s": SYMBOLS[0], "b": [["1", "1"]], "a": [["2", "1"]], "q": 1}
+    speaking.hear(book)
+    for number in range(1, 200):
+        speaking.hear({"e": "delta", "s": SYMBOLS[0], "b": [["1", "2"]], "p": number, "q": number + 1})
+        market.run(0.2)
+    limit = row(speaking)["silence_limit_seconds"]
+    served, fetches = 0.0, 0
+    for _ in range(600):
+        market.run(0.2)
+        acknowledge(speaking)
+        served += 0.2 * (speaking.book_state(SYMBOLS[0]) == "live")
+        while speaking.session.fetches:
+            fetches += 1
+            speaking.answer(speaking.take_fetch(), {**book, "q": 300 + fetches})
+            served = 0.0
+        assert served <= limit + 1.5, "a book is served although its changes stay away"
+    assert fetches
+    assert [state for state, _ in told(speaking, B)].count("receiving") == 1
+    speaking.hear({"e": "delta", "s": SYMBOLS[0], "b": [["1", "3"]], "p": 300 + fetches, "q": 301 + fetches})
+    market.run(2)
+    assert speaking.states()[B] == "receiving"

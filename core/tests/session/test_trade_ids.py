@@ -61,9 +61,9 @@ def test_a_jump_knows_the_trades_on_both_sides():
 def test_a_trade_below_the_highest_is_astray_and_changes_nothing():
     ids = after_proof()
     early = trade(90)
-    assert ids.check([early]) == []  # nothing was refilled that it could double
+    assert ids.check([early]) == [Stray(early, 90, known=True)]
     ids.refilling("BTC-USDT")
-    assert ids.check([early]) == [Stray(early, 90)]
+    assert ids.check([early]) == [Stray(early, 90, known=True)]
     assert ids.check([trade(101)]) == []
 
 

@@ -56,7 +56,7 @@ async def test_an_error_is_recorded_reported_and_logged_without_secrets() -> Non
     assert failure["name"] == "bad"
     assert failure["error"].startswith("RuntimeError: login")
     [log] = logs
-    assert log["log_level"] == "error"
+    assert log["log_level"] == "debug"  # its handler was told
     assert (log["owner"], log["task"]) == ("collector", "bad")
     assert "hunter2" not in str(log) + str(manager.status())
 
@@ -166,3 +166,11 @@ async def test_cancelling_may_itself_be_cancelled() -> None:
     release.set()
     assert await manager.cancel_all_tasks(5) == ()
     assert task.cancelled()
+
+
+async def test_an_error_nobody_is_told_of_is_logged_as_one() -> None:
+    manager = AsyncTaskManager()
+    with capture_logs() as logs:
+        manager.add_task("bad", fail("first"))
+        await manager.wait_for_all_tasks(5)
+    assert [(log["event"], log["log_level"]) for log in logs] == [("task failed", "error")]

@@ -223,7 +223,7 @@ def test_what_has_no_trade_id_is_no_fill(account, trade):
 def test_what_is_remembered_of_fills_is_bounded(account):
     account.ask(FILL)
     for number in range(MOST_FILLS + 10):
-        account.memory.is_fresh("BTC-USDT", str(number))
+        account.memory.is_fresh(evolve(FILL_EVENT, id=str(number)))
     assert len(account.memory.fills) == MOST_FILLS
 
 

@@ -125,3 +125,75 @@ async def test_demo_trading_with_a_fine_book() -> None:
             assert book.best_bid() is not None
         finally:
             await collecting.stop()
+
+
+async def test_a_fine_book_needs_an_account() -> None:
+    async with served() as (_, _, server):
+        addresses = {"url": server.url, "rest_url": server.rest_url}
+        wanted: Any = {"exchange": "okx", "symbol": "BTC-USDT", "data_types": ["orderbook:tbt"], "settings": addresses}
+        with pytest.raises(ValueError, match="orderbook:tbt only after a login: name an account"):
+            ExchangeFactory.create_collector(ExchangeCollectorConfig(**wanted))
+        config = ExchangeCollectorConfig(**wanted, account="main")
+        assert ExchangeFactory.create_collector(config, credentials=MAIN).config is config
+
+
+async def test_a_signature_rest_does_not_accept_is_tried_once() -> None:
+    async with served() as (_, venue, server):
+        collecting = collector(server, ["order"])
+        await collecting.start()
+        try:
+            await until(lambda: server.statistics.requests >= 2)
+            asked = server.statistics.requests
+            venue.faults.rest = [401] * 10
+            server.cut()
+            await until(lambda: collecting.get_status()["status"] == "error")
+            health = collecting.get_health_status()
+            assert "credentials" in health["reasons"][0]
+            assert "401" in health["reasons"][0]
+            assert health["needs_operator"]
+            assert server.statistics.requests == asked + 1
+        finally:
+            await collecting.stop()
+
+
+async def test_a_restart_takes_up_another_secret() -> None:
+    async with served() as (account, _, server):
+        secrets = [MAIN]
+        config = ExchangeCollectorConfig(
+            exchange="okx",
+            data_types=["order"],
+            account="main",
+            settings={"url": server.url, "rest_url": server.rest_url},
+        )
+        collecting = ExchangeFactory.create_collector(config, credentials=lambda: secrets[0])
+        orders: list[str] = []
+        collecting.add_data_callback("order", lambda event: orders.append(event.id))
+        await collecting.start()
+        try:
+            await collecting.restart()
+            account.secret = "another-secret-1"
+            secrets[0] = Credentials("main", KEY, account.secret, PHRASE)
+            await collecting.restart()
+            order = account.place_order("BTC-USDT", "buy", "3", "50000")
+            await until(lambda: order in orders)
+            assert collecting.get_health_status()["healthy"]
+            assert server.statistics.connections == 3
+        finally:
+            await collecting.stop()
+
+
+async def test_an_order_that_is_cancelled_during_a_cut_is_not_open_for_ever() -> None:
+    async with served() as (account, _, server):
+        order = account.place_order("BTC-USDT", "buy", "3", "50000")
+        collecting = collector(server, ["order"])
+        states: list[tuple[str, str]] = []
+        collecting.add_data_callback("order", lambda event: states.append((event.id, event.status)))
+        await collecting.start()
+        try:
+            await until(lambda: states == [(order, "open")])
+            server.cut()
+            account.cancel(order)
+            await until(lambda: len(states) == 2)
+            assert states[1] == (order, "cancelled")
+        finally:
+            await collecting.stop()

@@ -129,7 +129,10 @@ async def collect(settings: ServiceConfig, *, for_seconds: float | None, as_json
     else:
         from tickhive.cli.view import health_line, shown
 
-        view = shown(tally, lambda: health_line(service.collectors), faults=lambda: faults_line(service.collectors))
+        def in_short() -> str:
+            return "; ".join(filter(None, [*service.storage_faults(), faults_line(service.collectors)]))
+
+        view = shown(tally, lambda: health_line(service.collectors), faults=in_short)
     guide = asyncio.ensure_future(explain_unreachable(service, tally))
     try:
         async with view:

@@ -37,6 +37,10 @@ class Tally:
     _now: Callable[[], float] = time.monotonic
     _marks: deque[tuple[float, int]] = field(factory=deque)
 
+    def __attrs_post_init__(self) -> None:
+        """Begin to measure the rate."""
+        self._marks.append((self._now(), 0))
+
     def take(self, events: list[MarketEvent]) -> None:
         """Count these events."""
         rows = self.rows

@@ -25,6 +25,9 @@ from tickhive.session.view import OutsideView
 MAX_PAGES = 1000
 UNAUTHORISED = 401
 
+BUDGET_STATUS_SECONDS = 0.1
+"""The status of the limits is computed at most so often."""
+
 
 class VenueState:
     """What is known of one venue with one set of settings, whoever asks: its instruments, and what its limits left."""
@@ -36,6 +39,7 @@ class VenueState:
         self.refused: list[str] = []
         self.learning = asyncio.Lock()
         self.learned_at: float | None = None
+        self.budget_shown: tuple[float, dict[str, dict[str, Any]]] | None = None
 
 
 class VenueAccess:
@@ -72,6 +76,14 @@ class VenueAccess:
     def knows_instruments(self) -> bool:
         """Whether the venue's list has been read (or the plugin has none to read)."""
         return self._state.learned_at is not None or not self.stack.offers("instruments")
+
+    def budget_status(self) -> dict[str, dict[str, Any]]:
+        """What the limits left, a moment old at most: hundreds of collectors that share it are asked in one go."""
+        now = self.clock.monotonic()
+        state = self._state
+        if state.budget_shown is None or now - state.budget_shown[0] >= BUDGET_STATUS_SECONDS:
+            state.budget_shown = now, self.budget.status()
+        return state.budget_shown[1]
 
     @property
     def instrument_events(self) -> list[InstrumentUpdate]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tickhive.budget import Backoff
 from tickhive.channels import Channel, DataType
 from tickhive.clock import Clock, SystemClock
+from tickhive.collector.changes import several, with_fewer, with_more
 from tickhive.collector.dispatcher import QUEUE_EVENTS, CallbackDispatcher, Tap
 from tickhive.collector.subscribers import EventStream
 from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry, CollectorStatus
@@ -272,6 +273,40 @@ class BaseDataCollector(ABC):
         self._tasks.remove_task(f"{self.name}: heartbeat")
         if self._settled is not None:
             self._settled.set()
+
+    # Change
+
+    async def add(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
+        """Collect more symbols (names or patterns), or more data types of all symbols; the rest runs on untouched.
+
+        Raises ConfigurationError, and changes nothing, when a name means nothing to the venue or it does not have a
+        data type. A stopped collector takes it up when it starts.
+        """
+        more, types = several("symbols", symbols), several("data_types", data_types)
+
+        def change(config: ExchangeCollectorConfig) -> ExchangeCollectorConfig:
+            changed = with_more(config, more, types)
+            self._check(changed, more)
+            return changed
+
+        await self._change(change)
+
+    async def remove(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
+        """Collect these symbols (as they were configured), or these data types, no more; the rest runs on untouched.
+
+        Raises ConfigurationError, and changes nothing, when one of them is not collected, or nothing would be left.
+        """
+        gone, types = several("symbols", symbols), several("data_types", data_types)
+        await self._change(lambda config: with_fewer(config, gone, types, self.name))
+
+    def _check(self, config: ExchangeCollectorConfig, symbols: Sequence[str]) -> None:  # noqa: B027
+        """Refuse with ConfigurationError what can be known to be wrong with a change, which named these symbols."""
+
+    async def _change(self, change: Callable[[ExchangeCollectorConfig], ExchangeCollectorConfig]) -> None:
+        """Take over a changed configuration; a collector that cannot do so while it runs starts again."""
+        self.config = change(self.config)
+        if self.status in (CollectorStatus.STARTING, CollectorStatus.RUNNING, CollectorStatus.RESTARTING):
+            await self.restart()
 
     # What users ask for
 

@@ -87,7 +87,7 @@ class Leg:
 
     __slots__ = (
         "_alarm", "_alarm_at", "_fetches", "_keeper", "_noted", "_now", "_pending", "_process", "_sending", "_sends",
-        "_tools", "closing", "connection", "dial", "name", "opened_at", "session", "settling", "url",
+        "_tools", "carried", "closing", "connection", "dial", "name", "opened_at", "session", "settling", "url",
     )  # fmt: skip
 
     def __init__(self, keeper: LegKeeper, dial: Dial, url: str, tools: LinkTools) -> None:
@@ -101,6 +101,8 @@ class Leg:
         self.opened_at = 0.0
         """When it was opened, seconds of the monotonic clock."""
         self.settling = False
+        self.carried = False
+        """Whether it carried all it was there for, and data came, when its session ended."""
         self.closing: str | None = None
         """Why its socket is being closed by us."""
         self._keeper = keeper
@@ -159,6 +161,7 @@ class Leg:
             tools.tasks.remove_task(name)
         self._fetches.clear()
         tools.budget.forget(self.name)
+        self.carried = session.settled and any(session.last_received(each) is not None for each in session.channels)
         events = session.closed(reason, self._now())
         if events:
             tools.owner.deliver(events)
@@ -268,8 +271,8 @@ class Leg:
         try:
             answer = await self._tools.fetch(fetch)
         except FetchError as error:
-            self._tools.telemetry.record_error("fetch", error)
-            events = session.fetch_failed(fetch, str(error), self._now())
+            self._tools.telemetry.warn_of("fetch", error)
+            events = session.fetch_failed(fetch, str(error), self._now(), unauthorised=error.unauthorised)
         else:
             events = session.answered(fetch, answer, self._now())
         finally:

@@ -371,7 +371,7 @@ class Link:
             # What was planned was paced when it was planned.
             if session.leaving is None or leg is not self.leg:
                 self._address += 1
-                self._pace.lost(self._now() - leg.opened_at, lost)
+                self._pace.lost(self._now() - leg.opened_at, lost, carried=leg.carried)
             telemetry.log.info("connection lost; dialling again", link=self.key, reason=reason)
         if leg is self.leg:
             self.leg, self._successor, self._wish = self._successor, None, None
@@ -393,6 +393,7 @@ class Link:
         """A defect ended the link's work: it stands failed, for all to see, instead of waiting for ever."""
         self.last_error = self._tools.telemetry.record_error(f"link {self.key}", error)
         self._fatal = self.last_error
+        self._tools.telemetry.log.error("a defect ended this connection", link=self.key, error=self.last_error)
         self._end_rollover()
         for leg in tuple(self._legs):
             if leg.connection is not None:

@@ -13,6 +13,10 @@ PENALTY_SECONDS = {418: 60.0, 429: 10.0, 1008: 10.0}
 """How long nobody dials after these answers of a venue that does not say how long itself: the HTTP statuses of bans and
 of too many requests, and the close code for a broken rule."""
 
+CARRIED_CAP_SECONDS = 5.0
+"""The longest wait after the loss of a socket that had carried everything. The venue had accepted it, so it is not a
+venue to be spared; what all dial together is bounded by the dial budget. A dial that fails then backs off as ever."""
+
 WISH_AGAIN_SECONDS = 60.0
 """How long a wish that found no better socket waits for the next attempt; doubled each time, up to an hour."""
 
@@ -48,10 +52,13 @@ class Pace:
             wait = max(wait, penalty)
         return self._hold(wait)
 
-    def lost(self, lived_seconds: float, lost: ConnectionLost | None) -> None:
-        """A socket ended that nobody had planned to end; ``lost`` where the socket ended by itself."""
+    def lost(self, lived_seconds: float, lost: ConnectionLost | None, *, carried: bool = False) -> None:
+        """A socket ended that nobody had planned to end; ``lost`` where the socket ended by itself.
+
+        ``carried``: all it was there for had been accepted, and data came.
+        """
         self._settle(lived_seconds)
-        self._hold(self._backoff.next())
+        self._hold(self._backoff.next(CARRIED_CAP_SECONDS if carried else None))
         if lost is not None and (lost.code in PENALTY_SECONDS or _CROWDED.search(str(lost))):
             self._budget.penalise("dial", PENALTY_SECONDS[1008])
 

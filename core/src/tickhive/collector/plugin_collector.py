@@ -6,23 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from attrs import evolve
-
-from tickhive.channels import Channel, DataType, Subscription, is_pattern
-from tickhive.clock import Clock
+from tickhive.channels import Channel, DataType, is_pattern
+from tickhive.clock import NANOSECONDS, Clock
 from tickhive.collector.access import VenueAccess, shared_access
 from tickhive.collector.base import BaseDataCollector
 from tickhive.collector.connection import ConnectionManager
 from tickhive.collector.link import LinkState
 from tickhive.collector.plan import Plan, make_plan, refusals
+from tickhive.collector.polls import Polls
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.wanted import listed, resolve
 from tickhive.credentials import CredentialSource
 from tickhive.errors import ConfigurationError, CredentialsError, FetchError
-from tickhive.events import Gap, MarketEvent
+from tickhive.events import Gap, InstrumentUpdate, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
-from tickhive.plugin.contract import Dial, Poll
+from tickhive.plugin.contract import Dial
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.redaction import _sanitize_error
 from tickhive.session.books import BookView
@@ -31,9 +30,13 @@ from tickhive.session.resumption import resume, standing
 from tickhive.session.session import Session
 
 CONNECT_PATIENCE_SECONDS = 15.0
+"""A link may take so long to connect before that is a reason to be unhealthy, and before a start waits no longer."""
 
 LISTING_SECONDS = 600.0
 """How often the venue's list is read again for patterns, beside the channel that tells of listings at once."""
+
+FOLLOW_AGAIN_SECONDS = 10.0
+"""How long a change of listings waits that could not be followed."""
 
 WORTH_SAYING = {
     "malformed": "last_malformed",
@@ -89,7 +92,7 @@ class PluginCollector(BaseDataCollector):
         self._totals = no_totals()
         self._earlier: tuple[list[MarketEvent], str] | None = None
         self._hole_watcher: Callable[[Gap], None] | None = None
-        self._refused_polls: dict[Channel, str] = {}
+        self._polls = Polls(self._telemetry, self._tasks, self.clock, self.deliver)
 
     # The four steps
 
@@ -113,7 +116,8 @@ class PluginCollector(BaseDataCollector):
                 silence_limit=self._silence_limit,
             )
             self._feed.on_hole = self._hole_watcher
-        plan = await self._make_plan(access, ())
+        async with self._changing:
+            plan = await self._make_plan(access, ())
         if self._earlier is not None:
             resume(self._feed, *self._earlier, [channel for channel in plan.channels if channel not in plan.polls])
             self._earlier = None
@@ -140,9 +144,7 @@ class PluginCollector(BaseDataCollector):
         """Begin what no socket carries; a socket's channels are asked for by its session whenever it opens."""
         assert self._access is not None
         self._show_instruments(self._access, channels)
-        self._refused_polls.clear()
-        for channel, poll in self._plan.polls.items():
-            self._start_poll(self._access, channel, poll)
+        self._polls.set(self._access, self._plan.polls)
         if self._follows:
             self._tasks.add_task(f"{self.name}: listings", self._keep_listings(self._access))
 
@@ -153,9 +155,9 @@ class PluginCollector(BaseDataCollector):
 
     async def _actual_disconnect(self) -> None:
         """Close the sockets and end the polls."""
-        for channel in self._plan.polls:
-            self._tasks.remove_task(f"{self.name}: poll {channel}")
+        self._polls.stop()
         self._tasks.remove_task(f"{self.name}: listings")
+        self._tasks.remove_task(f"{self.name}: follow listings")
         connections = self._connections
         if connections is not None:
             await connections.stop()
@@ -167,7 +169,15 @@ class PluginCollector(BaseDataCollector):
             await self._access.leave(self)
 
     async def _replace_connections(self, reason: str, timeout_seconds: float) -> bool:
-        """Roll every link over."""
+        """Roll every link over; not where the account's secrets are others than those its sockets use."""
+        if self._connections is None or self._access is None:
+            return False
+        try:
+            if await self._obtain_credentials() != self._access.credentials:
+                return False
+        except ConfigurationError as error:
+            # What runs goes on with what it has.
+            self._telemetry.warn_of("looking up the credentials", error)
         return self._connections is not None and await self._connections.roll_over(reason, timeout_seconds)
 
     # What a link asks of its owner
@@ -222,58 +232,39 @@ class PluginCollector(BaseDataCollector):
             self._give_up(CredentialsError(account, str(links[0].hopeless)))
 
     async def _first_attempt(self, connections: ConnectionManager) -> None:
-        """Wait until every link has connected, or one has failed: it goes on trying by itself."""
-        assert self._link_changed is not None
-        while True:
-            self._link_changed.clear()
-            waiting = [link for link in connections.links if not link.connects and not link.failures]
-            if not waiting or any(link.failures or link.state is LinkState.FAILED for link in connections.links):
-                return
-            await self._link_changed.wait()
-
-    def _start_poll(self, access: VenueAccess, channel: Channel, poll: Poll) -> None:
-        self._tasks.add_task(f"{self.name}: poll {channel}", self._keep_polling(access, channel, poll))
+        """Wait until every link has connected, or one has failed: it goes on trying by itself. So it does when many
+        collectors share the venue's dial limit and its turn is long in coming.
+        """
+        changed = self._link_changed
+        assert changed is not None
+        patience = self.clock.monotonic() + CONNECT_PATIENCE_SECONDS
+        alarm = self.clock.call_at(self.clock.time_ns() + round(CONNECT_PATIENCE_SECONDS * NANOSECONDS), changed.set)
+        try:
+            while self.clock.monotonic() < patience:
+                changed.clear()
+                waiting = [link for link in connections.links if not link.connects and not link.failures]
+                if not waiting or any(link.failures or link.state is LinkState.FAILED for link in connections.links):
+                    return
+                await changed.wait()
+        finally:
+            alarm.cancel()
 
     def _show_instruments(self, access: VenueAccess, channels: Iterable[Channel]) -> None:
-        """Hand out what the list said of instruments somebody wants to hear of: the channel tells only changes."""
-        wanted = {channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT}
-        self.deliver([event for event in access.instrument_events if event.symbol in wanted] if wanted else [])
+        """Hand out what is known of instruments somebody wants to hear of: the channel tells only changes."""
+        wanted = [channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT]
+        said = {event.symbol: event for event in access.instrument_events} if wanted else {}
+        now = self.clock.time_ns()
+        events: list[MarketEvent] = []
+        for symbol in dict.fromkeys(wanted):
+            instrument, event = access.instruments.get(symbol), said.get(symbol)
+            if instrument is not None and (event is None or event.instrument != instrument):
+                # Listed or changed since the list was read: who heard of it then had not asked for this one.
+                event = InstrumentUpdate(self.exchange, symbol, None, now, instrument)
+            if event is not None:
+                events.append(event)
+        self.deliver(events)
 
     # Change while running
-
-    async def add(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
-        """Collect more symbols (names or patterns), or more data types of all symbols; the rest runs on untouched.
-
-        Raises ConfigurationError, and changes nothing, when a name means nothing to the venue or it does not have a
-        data type. A stopped collector takes it up when it starts.
-        """
-        symbols, data_types = tuple(symbols), tuple(data_types)
-        config = evolve(
-            self.config,
-            symbol=None,
-            symbols=(*self.config.symbols, *symbols),
-            data_types=(*map(str, self.config.subscriptions), *data_types),
-        )
-        self._check(config, symbols)
-        await self._change(config)
-
-    async def remove(self, *, symbols: Iterable[str] = (), data_types: Iterable[str] = ()) -> None:
-        """Collect these symbols (as they were configured), or these data types, no more; the rest runs on untouched.
-
-        Raises ConfigurationError, and changes nothing, when one of them is not collected, or nothing would be left.
-        """
-        gone, types = set(symbols), {str(Subscription.parse(text)) for text in data_types}
-        have = {str(each) for each in self.config.subscriptions}
-        strange = [*sorted(gone - set(self.config.symbols)), *sorted(types - have)]
-        if strange:
-            raise ConfigurationError(f"{self.name} does not collect {listed(strange)}", source=self.name)
-        config = evolve(
-            self.config,
-            symbol=None,
-            symbols=tuple(symbol for symbol in self.config.symbols if symbol not in gone),
-            data_types=tuple(str(each) for each in self.config.subscriptions if str(each) not in types),
-        )
-        await self._change(config)
 
     def _check(self, config: ExchangeCollectorConfig, symbols: Sequence[str]) -> None:
         """Refuse what can be known to be wrong before anything is changed."""
@@ -286,9 +277,10 @@ class PluginCollector(BaseDataCollector):
         if problems:
             raise ConfigurationError(problems, source=self.name)
 
-    async def _change(self, config: ExchangeCollectorConfig) -> None:
-        """Take over a configuration; a running collector asks for what is missing and gives up what is not wanted."""
+    async def _change(self, change: Callable[[ExchangeCollectorConfig], ExchangeCollectorConfig]) -> None:
+        """Change the configuration; a running collector asks for what is missing and gives up what is not wanted."""
         async with self._changing:
+            config = change(self.config)
             access, connections, feed = self._access, self._connections, self._feed
             if access is None or connections is None or feed is None:
                 self.config = config
@@ -297,11 +289,12 @@ class PluginCollector(BaseDataCollector):
             self.config = config
             try:
                 plan = await self._make_plan(access, connections.dials)
-            except Exception:
+            except BaseException:
                 self.config = before
                 raise
-            for channel in old.polls.keys() - plan.polls.keys():
-                self._tasks.remove_task(f"{self.name}: poll {channel}")
+            if self._connections is not connections:
+                return  # stopped meanwhile: the next start begins with this
+            self._tell_change(old, plan)
             connections.set_dials(plan.dials)
             now = self.clock.time_ns()
             kept = {*plan.channels, *plan.listings}
@@ -312,13 +305,22 @@ class PluginCollector(BaseDataCollector):
                     feed.forget(channel)
             connections.poke()
             self._show_instruments(access, [channel for channel in plan.channels if channel not in old.channels])
-            for channel, poll in plan.polls.items():
-                if channel not in old.polls:
-                    self._start_poll(access, channel, poll)
+            self._polls.set(access, plan.polls)
             if followed and not self._follows:
                 self._tasks.remove_task(f"{self.name}: listings")
             elif self._follows and not followed:
                 self._tasks.add_task(f"{self.name}: listings", self._keep_listings(access))
+
+    def _tell_change(self, old: Plan, plan: Plan) -> None:
+        """Log what is collected from now on, and what no more."""
+        before, after = (dict.fromkeys(each.symbol for each in these.channels) for these in (old, plan))
+        told = {
+            "added": listed([symbol for symbol in after if symbol not in before]),
+            "removed": listed([symbol for symbol in before if symbol not in after]),
+        }
+        if set(old.channels) != set(plan.channels):
+            channels = len(plan.channels)
+            self._telemetry.log.info("channels changed", channels=channels, **{k: v for k, v in told.items() if v})
 
     @property
     def _follows(self) -> bool:
@@ -337,25 +339,15 @@ class PluginCollector(BaseDataCollector):
 
     async def _follow(self) -> None:
         """The venue's list has changed: patterns may mean other instruments."""
-        try:
-            await self._change(self.config)
-        except (ConfigurationError, FetchError) as error:
-            self._telemetry.log.warning("listings not followed", error=self._telemetry.record_error("listings", error))
-
-    async def _keep_polling(self, access: VenueAccess, channel: Channel, poll: Poll) -> None:
         while True:
             try:
-                found = await access.fetch_all(poll.fetch)
-            except CredentialsError as error:
-                text = self._refused_polls[channel] = self._telemetry.record_error(f"poll {channel}", error)
-                self._telemetry.log.error("a poll ended: asking again cannot help", channel=str(channel), error=text)
-                return
+                return await self._change(lambda config: config)
             except FetchError as error:
-                text = self._telemetry.record_error(f"poll {channel}", error)
-                self._telemetry.log.warning("a poll failed; asking again", channel=str(channel), error=text)
-            else:
-                self.deliver([event for event in found if isinstance(event, MarketEvent)])
-            await self.clock.sleep(poll.every)
+                self._telemetry.warn_of("following the listings", error)
+            except ConfigurationError as error:
+                self._telemetry.warn_of("following the listings", error)
+                return None
+            await self.clock.sleep(FOLLOW_AGAIN_SECONDS)
 
     # What users ask for
 
@@ -409,14 +401,14 @@ class PluginCollector(BaseDataCollector):
         status["connections"] = self._connections.status() if self._connections is not None else []
         status["subscriptions"] = feed.ledger.status(now) if feed is not None else []
         status["statistics"] = self._statistics()
-        status["budget"] = self._access.budget.status() if self._access is not None else {}
+        status["budget"] = self._access.budget_status() if self._access is not None else {}
         return status
 
     def _unhealthy_data(self) -> list[str]:
         reasons: list[str] = []
         if self._connections is not None:
             reasons += self._connections.unhealthy(CONNECT_PATIENCE_SECONDS)
-        reasons += [f"{channel} is not asked for any more: {why}" for channel, why in self._refused_polls.items()]
+        reasons += [f"{channel} is not asked for any more: {why}" for channel, why in self._polls.refused.items()]
         if self._feed is not None and self.status is CollectorStatus.RUNNING:
             summary = self._feed.ledger.summary()
             reasons += [f"no data: {listed(summary['silent_channels'])}"] if summary["silent_channels"] else []
@@ -427,16 +419,16 @@ class PluginCollector(BaseDataCollector):
     def _needs_operator(self) -> bool:
         """Also when all that is wrong are sockets and polls the venue refuses for good: the others had to suffer."""
         links = self._connections.links if self._connections is not None else ()
-        refused = len(self._refused_polls) + sum(link.hopeless is not None for link in links)
+        refused = len(self._polls.refused) + sum(link.hopeless is not None for link in links)
         return super()._needs_operator() or 0 < len(self._unhealthy_data()) <= refused
 
     def _look_around(self) -> None:
         """Follow listings; say once for every tenfold how much of what came could not be used."""
-        access = self._access
-        changing = self._changing.locked()
-        if access and self._follows and not changing and access.instruments.version != self._plan.version:
+        access, following = self._access, f"{self.name}: follow listings"
+        busy = self._changing.locked() or following in self._tasks
+        if access and self._follows and not busy and access.instruments.version != self._plan.version:
             self._plan.version = access.instruments.version
-            self._tasks.add_task(f"{self.name}: follow listings", self._follow())
+            self._tasks.add_task(following, self._follow())
         statistics = self._statistics()
         for name, latest in WORTH_SAYING.items():
             count = statistics[name]

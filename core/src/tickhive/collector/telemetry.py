@@ -13,6 +13,9 @@ from tickhive.redaction import _sanitize_error
 ERRORS_KEPT = 20
 HEARTBEAT_SECONDS = 30.0
 
+QUIET_SECONDS = 60.0
+"""How long a failure that comes again and again is not logged once more."""
+
 STABLE_SECONDS = 30.0
 """A connection that lived this long clears the backoff before the next attempt."""
 
@@ -46,6 +49,7 @@ class CollectorStateAndTelemetry:
         self.restarts = 0
         self.errors = 0
         self.recent_errors: deque[dict[str, Any]] = deque(maxlen=ERRORS_KEPT)
+        self._quiet_until: dict[str, float] = {}
 
     def set_status(self, status: CollectorStatus, reason: str | None = None) -> None:
         """Move to a status; ``reason`` says why, where that is not plain."""
@@ -70,6 +74,15 @@ class CollectorStateAndTelemetry:
         text = _sanitize_error(error)
         self.errors += 1
         self.recent_errors.append({"at": self._clock.time_ns(), "what": what, "error": text})
+        return text
+
+    def warn_of(self, what: str, error: BaseException | str) -> str:
+        """Count an error and log it, the next one of the same ``what`` not before ``QUIET_SECONDS`` have passed."""
+        text = self.record_error(what, error)
+        now = self._clock.monotonic()
+        if now >= self._quiet_until.get(what, now):
+            self._quiet_until[what] = now + QUIET_SECONDS
+            self.log.warning(f"{what} failed", error=text)
         return text
 
     @property

@@ -6,29 +6,42 @@ from collections.abc import Sequence
 from typing import Any
 
 from tickhive.channels import EVERY, Channel, Subscription
+from tickhive.plugin.contract import Credentials
 from tickhive.plugin.stack import ExchangeStack
+
+_PLACEHOLDER = "not-known-yet"
 
 
 def refused_subscriptions(
-    stack: ExchangeStack, symbols: Sequence[str], subscriptions: Sequence[Subscription], settings: Any
+    stack: ExchangeStack,
+    symbols: Sequence[str],
+    subscriptions: Sequence[Subscription],
+    settings: Any,
+    account: str | None = None,
 ) -> dict[Subscription, str]:
     """Which of the subscriptions the plugin's ``connect`` refuses for these symbols, each with the plugin's words.
 
-    The symbols stand for native names too: what the venue calls them is not known yet. PluginError when a hook fails.
+    The symbols stand for native names too: what the venue calls them is not known yet. So do secrets for those of the
+    ``account``. PluginError when a hook fails.
     """
-    if _refusal(stack, symbols, subscriptions, settings) is None:
+    credentials = None if account is None else Credentials(account, *([_PLACEHOLDER] * 3))
+    if _refusal(stack, symbols, subscriptions, settings, credentials) is None:
         return {}
     # One refusal hides those behind it, so each is asked about alone.
-    refusals = {wanted: _refusal(stack, symbols, (wanted,), settings) for wanted in subscriptions}
+    refusals = {wanted: _refusal(stack, symbols, (wanted,), settings, credentials) for wanted in subscriptions}
     found = {wanted: refusal for wanted, refusal in refusals.items() if refusal is not None}
     if found:
         return found
-    together = _refusal(stack, symbols, subscriptions, settings)
+    together = _refusal(stack, symbols, subscriptions, settings, credentials)
     return dict.fromkeys(subscriptions, together) if together is not None else {}
 
 
 def _refusal(
-    stack: ExchangeStack, symbols: Sequence[str], subscriptions: Sequence[Subscription], settings: Any
+    stack: ExchangeStack,
+    symbols: Sequence[str],
+    subscriptions: Sequence[Subscription],
+    settings: Any,
+    credentials: Credentials | None,
 ) -> str | None:
     channels = [
         Channel(symbol, symbol, each.data_type, each.params)
@@ -40,7 +53,7 @@ def _refusal(
         streamed = [channel for channel in channels if stack.call.poll(channel=channel, settings=settings) is None]
         hook = "connect"
         if streamed:
-            stack.call.connect(channels=streamed, settings=settings, credentials=None, dials=())
+            stack.call.connect(channels=streamed, settings=settings, credentials=credentials, dials=())
     except ValueError as error:
         return str(error) or "the plugin refuses it without a reason"
     except Exception as error:

@@ -102,9 +102,10 @@ class ExchangeCollectorConfig:
             problems.append("account: expected the name of an account")
         private = [str(each) for each in subscriptions if _private(each)]
         if private and self.account is None:
+            belong = "belongs" if len(private) == 1 else "belong"
             problems.append(
-                f"account: {', '.join(private)} belong to an account; name it here and say in [accounts.NAME], or with "
-                "the argument credentials, where its secrets are"
+                f"account: {', '.join(private)} {belong} to an account; name it here and say in [accounts.NAME], or "
+                "with the argument credentials, where its secrets are"
             )
 
     def _check_symbols(self, subscriptions: Sequence[Subscription], problems: list[str]) -> tuple[str, ...]:

@@ -136,7 +136,7 @@ class ExchangeFactory:
             return lambda: own(config, **secrets)
         stack = cls.load(config.exchange)
         settings = structure_settings(stack, config)
-        refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings)
+        refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings, config.account)
         if refused:
             raise ConfigurationError(f"{config.exchange}: {reason}" for reason in dict.fromkeys(refused.values()))
         make = _collector_type(stack)

@@ -38,12 +38,16 @@ def judge_collector(table: Any, path: str, exchanges: Mapping[str, Any]) -> list
     settings = {**shared, **own}
     try:
         if not ExchangeFactory.is_own_class(exchange):
-            problems += _ask_package(exchange, path, settings, set(own), _symbols(table), data_types)
+            account = table.get("account")
+            if not isinstance(account, str) or not account.strip():
+                # That data of an account needs one is said of the field itself.
+                account, data_types = None, {each: at for each, at in data_types.items() if not each.data_type.private}
+            problems += _ask_package(exchange, path, settings, set(own), _symbols(table), data_types, account)
         config, faults = salvage(ExchangeCollectorConfig, table)
         if config is not None and not faults and not problems:
             # Whether the account's secrets can be had is judged by its own table.
-            account = config.account
-            credentials = None if account is None else (lambda: Credentials(account))
+            name = config.account
+            credentials = None if name is None else (lambda: Credentials(name))
             ExchangeFactory.create_collector(attrs.evolve(config, settings=settings), credentials=credentials)
     except (ValueError, TickhiveError) as error:
         problems.append(f"{path}.exchange: {_sanitize_error(str(error))}")
@@ -72,6 +76,7 @@ def _ask_package(
     own: set[str],
     symbols: list[str],
     data_types: Mapping[Subscription, int],
+    account: str | None,
 ) -> list[str]:
     stack = ExchangeFactory.load(exchange)
     settings, faults = salvage(stack.settings_type, table)
@@ -82,7 +87,7 @@ def _ask_package(
         for fault in faults
     ]
     if settings is not None:
-        refused = refused_subscriptions(stack, symbols, tuple(data_types), settings)
+        refused = refused_subscriptions(stack, symbols, tuple(data_types), settings, account)
         problems += [
             f"{path}.data_types[{data_types[wanted]}]: {_sanitize_error(reason)}" for wanted, reason in refused.items()
         ]

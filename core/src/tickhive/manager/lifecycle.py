@@ -14,6 +14,7 @@ from tickhive.errors import (
     ConfigurationError,
     CredentialsError,
     PluginError,
+    TickhiveError,
     UnknownExchangeError,
     UnknownSymbolError,
 )
@@ -249,7 +250,9 @@ class CollectorLifecycleManager:
             reason = f"{verb} failed: {_sanitize_error(error)}"
             member.fail(reason, needs_operator=isinstance(error, HOPELESS) or isinstance(error.__cause__, HOPELESS))
             if not quiet:
-                self._log._log_error(f"collector {member.name}: {reason}")
+                # What we say ourselves needs no places in the code to be understood.
+                unforeseen = not isinstance(error.__cause__ or error, TickhiveError)
+                self._log._log_error(f"collector {member.name}: {reason}", exc_info=unforeseen)
             self._roster.on_change()
             return False
         if answer is False:

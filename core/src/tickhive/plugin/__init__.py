@@ -10,11 +10,22 @@ of the group ``tickhive.exchanges``. ``tickhive.plugin.hookspecs`` lists every q
 
 from __future__ import annotations
 
-from tickhive.channels import Channel, DataType, Instrument, InstrumentTable, Subscription, is_symbol, make_symbol
+from tickhive.channels import (
+    EVERY,
+    Channel,
+    DataType,
+    Instrument,
+    InstrumentTable,
+    Subscription,
+    is_symbol,
+    make_symbol,
+)
 from tickhive.events import (
+    Balance,
     BookDelta,
     BookSnapshot,
     Candle,
+    Fill,
     FundingRate,
     Gap,
     IndexPrice,
@@ -24,6 +35,10 @@ from tickhive.events import (
     MarketEvent,
     MarkPrice,
     OpenInterest,
+    Order,
+    OrderStatus,
+    Position,
+    PositionSide,
     PriceLimit,
     Quote,
     Side,
@@ -64,10 +79,12 @@ from tickhive.plugin.venue import Hangup, Send, SimulatedVenue, VenueLog, VenueO
 
 __all__ = [
     "API_VERSION",
+    "EVERY",
     "OLDEST_API_VERSION",
     "Accepted",
     "Alive",
     "Answer",
+    "Balance",
     "BookChecksum",
     "BookDelta",
     "BookSides",
@@ -80,6 +97,7 @@ __all__ = [
     "Event",
     "ExchangeSettings",
     "Fetch",
+    "Fill",
     "FundingRate",
     "Gap",
     "Goodbye",
@@ -97,7 +115,11 @@ __all__ = [
     "MarketEvent",
     "Numbered",
     "OpenInterest",
+    "Order",
+    "OrderStatus",
     "Poll",
+    "Position",
+    "PositionSide",
     "PriceLimit",
     "Quote",
     "Ready",

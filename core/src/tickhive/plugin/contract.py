@@ -42,9 +42,10 @@ class Dial:
     """A socket to have.
 
     ``key`` names it within the collector and stays the same as long as it means the same socket. ``urls`` are tried in
-    turn. ``channels`` are those it carries. ``login``: the core calls ``authenticate`` and waits for ``Ready`` before
-    it subscribes. ``lifetime`` is when the venue will cut it (seconds), ``upkeep`` how often ``heartbeat`` is asked for
-    what keeps it valid (seconds). ``max_size`` bounds one message (bytes). ``patience`` is how long to wait
+    turn; two sockets of one Dial (``redundancy``) take different ones where there are several. ``channels`` are those
+    it carries. ``login``: the core calls ``authenticate`` and waits for ``Ready`` before it subscribes. ``lifetime`` is
+    when the venue will cut it (seconds): another socket takes over before. ``upkeep`` is how often ``heartbeat`` is
+    asked for what keeps it valid (seconds). ``max_size`` bounds one message (bytes). ``patience`` is how long to wait
     for a book snapshot on the stream before ``snapshot`` is asked (seconds; None: for ever).
     """
 
@@ -123,7 +124,7 @@ class Limit:
 
 @frozen
 class Credentials:
-    """An account's secrets. Their text never appears in a repr."""
+    """An account's secrets; what the venue does not use is "". Their text never appears in a repr."""
 
     account: str
     key: str = field(default="", repr=False)
@@ -201,7 +202,7 @@ class Reply:
 
 @define
 class Goodbye:
-    """The venue announced that it will close this socket."""
+    """The venue announced that it will close this socket: another one takes over before."""
 
     reason: str
 

@@ -42,10 +42,16 @@ def connect(
     """Which sockets should there be for these channels?
 
     Every channel must be in exactly one Dial. ``dials`` are the sockets there are now: answer the same ``key`` to keep
-    one as it is. A Fetch is made first (a token, an address), and its ``read`` answers the Dial.
+    one, with other ``channels`` where they changed. A Fetch is made first (a token, an address), and its ``read``
+    answers the Dial.
+
+    Two kinds of channel are for no single instrument; both have ``EVERY`` as their symbol. Private data types are for
+    the whole account, native name ``EVERY`` too. An INSTRUMENT channel is for every instrument of the kind its native
+    name is an example of: it tells collectors with patterns what is listed.
+
     Raise ValueError, naming the channel, for a data type or parameter the venue does not have, never for a native name
-    you have not seen: the core also asks this and ``poll`` before instruments are known, without credentials, with the
-    configured symbol in place of the native name.
+    you have not seen: the core also asks this and ``poll`` before instruments are known, with the configured symbol in
+    place of the native name and, where an account is configured, made-up texts in place of its secrets.
     """
     raise AssertionError("a specification is not called")
 
@@ -126,13 +132,24 @@ def sign(fetch: Fetch, credentials: Credentials | None, at: int) -> Fetch:
 
 @hookspec(firstresult=True)
 def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
-    """Which request gives this channel's book? Asked when none streams in within ``Dial.patience``. Default: none."""
+    """Which request gives the whole state of this channel? Default: none, the stream says it all.
+
+    Of an order book it is the book, asked for when none streams in within ``Dial.patience``; ``read`` answers its
+    BookSnapshot. Of a private channel it is what the stream does not repeat (open orders, recent fills), asked for once
+    the venue has confirmed the channel on this socket; ``read`` answers its events.
+    """
     raise AssertionError("a specification is not called")
 
 
 @hookspec(firstresult=True)
 def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
-    """Which request gives what was missed in this gap? Default: none, the gap stays."""
+    """Which request gives what was missed in this gap? Default: none, the gap stays.
+
+    Asked for trades whose ids are numbers: ``gap.first_id`` to ``gap.last_id`` are the missing ids. And for candles:
+    ``gap.start`` and ``gap.end`` are the starts of the first and the last missing one (ns UTC). All are inclusive.
+    And for an order that ended while no socket was open: ``gap.first_id`` is its id. ``read`` answers Trades, Candles
+    or the Order, in any order; a further page is a Fetch again.
+    """
     raise AssertionError("a specification is not called")
 
 

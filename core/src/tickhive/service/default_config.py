@@ -29,11 +29,19 @@ log_format = "console"       # console for people, json for machines
 # [exchanges.{exchange}]
 # url = "wss://..."          # a setting of the exchange package: another WebSocket address than its own
 
+# [accounts.main]
+# exchange = {exchange_text}
+# key_env = "MAIN_KEY"       # the environment variable that holds it; key_file, file and keyring are other places
+# secret_env = "MAIN_SECRET"
+# passphrase_env = "MAIN_PASSPHRASE"
+
 [[collectors]]
 exchange = {exchange_text}
-symbols = {symbols}  # the exchange's own names are accepted too
+symbols = {symbols}  # or patterns: "*-USDT"; the exchange's own names are accepted too
 data_types = {data_types}
 auto_restart = true
+# redundancy = 2             # two sockets for everything: the loss of one goes unnoticed
+# account = "main"           # for orders, fills, balances and positions, of the account that is named above
 """
 
 SINK = """

@@ -142,9 +142,7 @@ class DataCollectionService:
         running = self._state == "running"
         spool_works = spool is None or bool(spool["healthy"])
         reasons = [] if running else [f"the service is {self._state}"]
-        if spool is not None and not spool_works:
-            reasons.append(f"spool: {spool['reason']}")
-        reasons += [f"sink {name}: {sink['error']}" for name, sink in sinks.items() if not sink["healthy"]]
+        reasons += _storage_faults(spool, sinks)
         reasons += [f"{refused.name} was refused: {refused.reason}" for refused in self._refused]
         reasons += _unhealthy(manager) if running else []
         at = self._clock.time_ns()
@@ -168,6 +166,10 @@ class DataCollectionService:
             "spool": json_ready(spool),
             "sinks": json_ready(sinks),
         }
+
+    def storage_faults(self) -> list[str]:
+        """A sentence for everything that is wrong with the spool and the sinks; empty without any."""
+        return _storage_faults(*self._storage.status()) if self._storage is not None else []
 
     @property
     def ready(self) -> bool:
@@ -289,6 +291,11 @@ class DataCollectionService:
             wish.cancel()
             work.cancel()
             await asyncio.wait({work})
+
+
+def _storage_faults(spool: Mapping[str, Any] | None, sinks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    faults = [f"spool: {spool['reason']}"] if spool is not None and not spool["healthy"] else []
+    return faults + [f"sink {name}: {sink['error']}" for name, sink in sinks.items() if not sink["healthy"]]
 
 
 def _unhealthy(manager: ManagerStatus) -> list[str]:

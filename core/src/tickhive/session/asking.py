@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from tickhive.channels import Channel, DataType
+from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Accepted, Rejected, Request, Unsubscribed
 from tickhive.session.ledger import ACKNOWLEDGED, ASKED, RECEIVING, Carried, SubscriptionState
@@ -32,7 +32,8 @@ class Pending:
 class Asking:
     """The channels of one socket and its open requests. Each has at most one open request; a later one replaces it.
 
-    ``channels`` tells how far each has come on this socket, whatever other sockets do.
+    ``channels`` tells how far each has come on this socket, whatever other sockets do. ``given_up`` are the parameters,
+    by topic, of channels that are carried no more and that the venue may go on sending.
     """
 
     def __init__(self, session: Session, channels: Iterable[Channel], ack_seconds: float) -> None:
@@ -44,6 +45,7 @@ class Asking:
         self._by_channel: dict[Channel, Pending] = {}
         self._renewing: set[Channel] = set()
         self._leaving: dict[Channel, Carried] = {}
+        self.given_up: dict[tuple[DataType, str], set[str]] = {}
         self._later: dict[Channel, int] = {}
         self.take(channels)
 
@@ -73,12 +75,32 @@ class Asking:
             if leaving is not None:
                 ledger.released(leaving, at)
             self.channels[channel] = ledger.carry(channel)
+            self._quiet(channel)
             self._topics.setdefault((channel.data_type, channel.symbol), []).append(channel)
         return added
 
     def topic(self, data_type: DataType, symbol: str) -> Sequence[Channel]:
         """The channels of a symbol and type, whatever their parameters."""
         return self._topics.get((data_type, symbol), ())
+
+    def unwanted(self, data_type: DataType, symbol: str, params: str = "") -> bool:
+        """Whether what comes is of a channel that was given up, which the venue may go on sending, and of none that is
+        carried. ``params`` of candles and books, whose events tell them.
+        """
+        gone = self.given_up.get((data_type, symbol)) or self.given_up.get((data_type, EVERY))
+        if gone is None:
+            return False
+        carried = self._topics.get((data_type, symbol)) or self._topics.get((data_type, EVERY))
+        return not carried or (params in gone and all(channel.params != params for channel in carried))
+
+    def _quiet(self, channel: Channel) -> None:
+        """What comes of a channel is wanted, or will not come."""
+        topic = (channel.data_type, channel.symbol)
+        gone = self.given_up.get(topic)
+        if gone is not None:
+            gone.discard(channel.params)
+            if not gone:
+                del self.given_up[topic]
 
     # Asking
 
@@ -131,7 +153,11 @@ class Asking:
         leaving = [channel for channel in channels if channel in self.channels]
         for channel in leaving:
             self._leaving[channel] = self.channels.pop(channel)
-            self._topics[(channel.data_type, channel.symbol)].remove(channel)
+            topic = (channel.data_type, channel.symbol)
+            self._topics[topic].remove(channel)
+            if not self._topics[topic]:
+                del self._topics[topic]
+            self.given_up.setdefault(topic, set()).add(channel.params)
             self._later.pop(channel, None)
             self._renewing.discard(channel)
         if not leaving:
@@ -177,7 +203,7 @@ class Asking:
             if pending is not None and pending.giving_up:
                 # A channel named without the id may be the late answer to an earlier subscribe.
                 if event.id is not None and event.id == pending.id:
-                    self._given_up(channel, at)
+                    self._given_up(channel, at, confirmed=True)
             else:
                 self._answered(channel)
                 if channel in self.channels:
@@ -186,7 +212,7 @@ class Asking:
     def unsubscribed(self, event: Unsubscribed, at: int) -> None:
         """The venue confirmed that channels are no longer sent."""
         for channel, _ in self._named(event.id, event.channels):
-            self._given_up(channel, at)
+            self._given_up(channel, at, confirmed=True)
 
     def rejected(self, event: Rejected, at: int) -> bool:
         """The venue refused something; False when nobody can tell what."""
@@ -241,9 +267,13 @@ class Asking:
         if pending.id is not None and self._by_id.get(pending.id) is pending:
             del self._by_id[pending.id]
 
-    def _given_up(self, channel: Channel, at: int) -> None:
-        """The venue no longer sends this channel: ask again if that was the aim, else forget it."""
+    def _given_up(self, channel: Channel, at: int, *, confirmed: bool = False) -> None:
+        """The venue no longer sends this channel: ask again if that was the aim, else forget it. ``confirmed``: it said
+        so itself.
+        """
         self._answered(channel)
+        if confirmed:
+            self._quiet(channel)
         if channel in self._renewing:
             self._renewing.discard(channel)
             self.subscribe([channel], at)
@@ -252,7 +282,7 @@ class Asking:
 
     def _forget(self, channel: Channel, at: int) -> None:
         self._session.feed.ledger.released(self._leaving.pop(channel), at)
-        self._session.forget(channel)
+        self._session.forget(channel, at)
 
     # Deadlines
 

@@ -10,7 +10,7 @@ from tickhive.errors import BookNotLive
 from tickhive.events import BookDelta, BookSnapshot
 from tickhive.session.book import BookCopy, BookState, OrderBook, PriceSize, ShallowBook
 from tickhive.session.continuity import Verdict, chains, judge, moment
-from tickhive.session.overlap import Carrier, Overlap
+from tickhive.session.overlap import MOST_SEEN, Carrier, Mark, Overlap, mark_of
 from tickhive.session.timers import SECOND
 
 ACCEPT, DROP, GAP = Verdict.ACCEPT, Verdict.DROP, Verdict.GAP
@@ -32,8 +32,8 @@ class BookKeeper:
     ``cause`` is set while the book is broken and no Gap has said so yet. ``latest`` is the last event applied,
     ``heard`` when the last one for this book came, applied or not (ns UTC), ``looked`` what ``latest`` was at the last
     look whether the book can be right. ``carriers`` are the sockets that bring it; ``overlap`` is there while these are
-    several, and until the one that is left has caught up. ``repairer`` is the one that sees to a repair.
-    ``most_levels`` bounds a side without depth.
+    several, and until the one that is left has caught up. ``passed`` are the changes that consumers were given while it
+    was not live. ``repairer`` is the one that sees to a repair. ``most_levels`` bounds a side without depth.
     """
 
     __slots__ = (
@@ -52,6 +52,7 @@ class BookKeeper:
         "most_levels",
         "not_before",
         "overlap",
+        "passed",
         "repairer",
         "repairs",
         "sequence",
@@ -78,6 +79,7 @@ class BookKeeper:
         self.repairer: Carrier | None = None
         self.looked: BookSnapshot | BookDelta | None = None
         self.carriers: dict[Carrier, None] = {}
+        self.passed: dict[Mark, None] = {}
         self.overlap: Overlap | None = None
         self._stray: BookDelta | None = None
 
@@ -90,8 +92,8 @@ class BookKeeper:
 
     @property
     def last_received(self) -> int | None:
-        """When the last event of this book came, ns UTC."""
-        applied = self.latest.received if self.latest is not None else None
+        """When the stream last brought something of this book, ns UTC; a fetched snapshot is none of its doing."""
+        applied = self.latest.received if self.latest is not None and not self.bridging else None
         return max(filter(None, (applied, self.heard)), default=None)
 
     def replace(self, snapshot: BookSnapshot, fetched: bool) -> bool:
@@ -104,6 +106,7 @@ class BookKeeper:
         except Exception:
             self.doubt("a snapshot that cannot be read")
             raise
+        self.heard = self.last_received
         self.sequence, self.bridging, self.latest = snapshot.sequence, fetched, snapshot
         self._stray = None
         if fetched and not self._catch_up():
@@ -112,6 +115,7 @@ class BookKeeper:
                 self.buffer.popleft()  # from before a restart of the numbers: no snapshot to come is older than it
             return False
         self.buffer.clear()
+        self.passed.clear()
         self.state = LIVE
         self.live_since = snapshot.received
         return True
@@ -170,6 +174,23 @@ class BookKeeper:
         """Whether an event is earlier than the book by the venue's clock."""
         latest = self.latest
         return latest is not None and None not in (event.timestamp, latest.timestamp) and moment(event) < moment(latest)
+
+    def unseen(self, carrier: Carrier, delta: BookDelta) -> bool:
+        """Whether consumers get a delta while the book is not live; they do once."""
+        sequence, last = delta.sequence, self.sequence
+        if sequence is not None and last is not None and sequence <= last and not self.later(delta):
+            return False  # it is from before what broke the book
+        if self.overlap is not None:
+            return self.overlap.unseen(carrier, delta)
+        if sequence is None:
+            return True
+        mark = mark_of(delta)
+        if mark in self.passed:
+            return False
+        self.passed[mark] = None
+        if len(self.passed) > MOST_SEEN:
+            del self.passed[next(iter(self.passed))]
+        return True
 
     def hold(self, delta: BookDelta) -> None:
         """Keep a delta until a snapshot is there; the oldest go first when too many wait."""

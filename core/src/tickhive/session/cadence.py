@@ -31,10 +31,23 @@ class Cadence:
 
     For events that come at random that is their mean interval; bursts weigh by the silence between them, which is what
     matters here; a strictly regular stream of period P gives P/2. The looks since the last event count once the next
-    one has come: a channel that died does not teach that silence is usual.
+    one has come: a channel that died does not teach that silence is usual, nor does one silence alone, however often
+    there is one: only when the next comes soon the pace has changed.
     """
 
-    __slots__ = ("_aged", "_events", "_last", "_looked", "_mean", "_seconds", "_waited", "interval", "limit")
+    __slots__ = (
+        "_aged",
+        "_events",
+        "_last",
+        "_long",
+        "_long_at",
+        "_looked",
+        "_mean",
+        "_seconds",
+        "_waited",
+        "interval",
+        "limit",
+    )
 
     def __init__(self) -> None:
         self.limit: float | None = None
@@ -50,6 +63,8 @@ class Cadence:
         self._looked = 0
         self._waited = 0.0
         self._aged = 0.0
+        self._long = False
+        self._long_at: int | None = None
 
     @property
     def patience(self) -> float:
@@ -63,7 +78,7 @@ class Cadence:
         """
         if last > self._last:
             if self._waited >= _LEARN_AFTER:
-                self._learn()
+                self._learn(at)
             self._last = last
             self._events += 1
         elapsed = at - self._looked
@@ -72,6 +87,7 @@ class Cadence:
             begun = self._last if self._last > since else since
             age = (at - begun) / 1e9
             if self.limit is not None and age > self.limit:
+                self._long = True
                 if age > 2.0 * self.limit:
                     return  # an outage must not teach that outages are usual
                 age = self.limit
@@ -79,9 +95,15 @@ class Cadence:
                 self._aged += age * elapsed
             self._waited += elapsed
 
-    def _learn(self) -> None:
+    def _learn(self, at: int) -> None:
         waited, mean = self._waited / 1e9, self._aged / self._waited
         memory = max(MEMORY_SECONDS, MEMORY_INTERVALS * self._mean)
+        if self._long:
+            alone = self._long_at is None or at - self._long_at > memory * 1e9
+            self._long, self._long_at = False, at
+            if alone:
+                self._waited = self._aged = 0.0
+                return
         self._seconds = min(self._seconds + waited, memory)
         weight = max(waited / self._seconds, -math.expm1(-waited / memory)) if waited < self._seconds else 1.0
         self._mean += (mean - self._mean) * weight

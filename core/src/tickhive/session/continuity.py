@@ -129,10 +129,10 @@ class Line:
     The session writes it for every event, so it holds plain dictionaries. ``first`` has the event each stream began
     with, ``inherited`` the last events of streams whose earlier socket is gone and which this one carries without
     having brought anything yet. ``covers`` tells whether the venue had confirmed a stream on this socket at a moment
-    (ns UTC), ``since`` when the socket was opened.
+    (ns UTC), ``since`` when the socket was opened. ``token`` stands for it where it must not be kept alive.
     """
 
-    __slots__ = ("covers", "first", "inherited", "last", "since")
+    __slots__ = ("covers", "first", "inherited", "last", "since", "token")
 
     def __init__(self, classes: Iterable[type[MarketEvent]], covers: Callable[[StreamKey, int], bool]) -> None:
         self.last: dict[type[MarketEvent], dict[Hashable, MarketEvent]] = {kind: {} for kind in classes}
@@ -140,6 +140,7 @@ class Line:
         self.inherited: dict[StreamKey, MarketEvent] = {}
         self.covers = covers
         self.since = 0
+        self.token = object()
 
     def streams(self) -> Iterator[tuple[StreamKey, MarketEvent]]:
         """Every stream this socket carries data of, with its last event."""
@@ -151,6 +152,12 @@ class Line:
     def latest(self, stream: StreamKey) -> MarketEvent | None:
         """The last event of a stream on this socket; None when it has brought none."""
         return self.last[stream[0]].get(stream[1])
+
+    def drop(self, stream: StreamKey) -> MarketEvent | None:
+        """The stream is not carried here any more; answers its last event."""
+        self.first.pop(stream, None)
+        inherited = self.inherited.pop(stream, None)
+        return self.last[stream[0]].pop(stream[1], inherited)
 
     def carried(self, stream: StreamKey, at: int) -> bool:
         """Whether a stream came on this socket already at a moment: nothing after it was missed."""
@@ -187,12 +194,14 @@ class Continuity:
     """Where every stream stands, over all sockets of one collector.
 
     A stream is ``interrupted`` when the last socket that carried it is gone; it waits there with its last event and the
-    cause until its next event comes, on whatever socket.
+    cause until its next event comes, on whatever socket. ``unheard`` are those that had brought nothing yet: since when
+    that is not known to be all there was (ns UTC), and the cause.
     """
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.interrupted: dict[StreamKey, tuple[MarketEvent, str]] = {}
+        self.unheard: dict[StreamKey, tuple[int, str]] = {}
 
     def begin(
         self, line: Line, event: MarketEvent, key: Hashable, data_type: DataType, params: str, at: int
@@ -226,29 +235,44 @@ class Continuity:
         """
         if line in self.lines:
             self.lines.remove(line)
-        endings = []
-        for stream, event in line.streams():
-            going_on = [other for other in self.lines if other.latest(stream) is not None]
-            if any(other.carried(stream, heard_at) for other in going_on):
-                continue
-            if going_on:
-                endings.append(Ending(stream, event, going_on[0], going_on[0].first[stream]))
-                continue
-            heir = next((other for other in self.lines if other.covers(stream, heard_at)), None)
-            if heir is not None:
-                heir.inherited[stream] = event
-            else:
-                self.interrupted[stream] = (event, cause)
-                endings.append(Ending(stream, event))
-        return endings
+        endings = (self._end(stream, event, cause, heard_at) for stream, event in line.streams())
+        return [ending for ending in endings if ending is not None]
+
+    def quiet(self, stream: StreamKey, cause: str, heard_at: int) -> None:
+        """A socket is gone that carried a stream which may have brought nothing so far."""
+        if self.latest(stream) is None and not any(line.covers(stream, heard_at) for line in self.lines):
+            self.unheard.setdefault(stream, (heard_at, cause))
+
+    def leave(self, line: Line, stream: StreamKey, cause: str, at: int) -> Ending | None:
+        """A socket carries a stream no more, which others do; answers the hole this leaves."""
+        event = line.drop(stream)
+        return None if event is None else self._end(stream, event, cause, at)
+
+    def _end(self, stream: StreamKey, event: MarketEvent, cause: str, heard_at: int) -> Ending | None:
+        """A stream whose last event was this one ends on a socket that is not counted any more."""
+        going_on = [other for other in self.lines if other.latest(stream) is not None]
+        if any(other.carried(stream, heard_at) for other in going_on):
+            return None
+        if going_on:
+            return Ending(stream, event, going_on[0], going_on[0].first[stream])
+        heir = next((other for other in self.lines if other.covers(stream, heard_at)), None)
+        if heir is not None:
+            heir.inherited[stream] = event
+            return None
+        self.interrupted[stream] = (event, cause)
+        return Ending(stream, event)
 
     def forget(self, stream: StreamKey) -> None:
         """The stream is not wanted any more."""
         for line in self.lines:
-            line.last[stream[0]].pop(stream[1], None)
-            line.first.pop(stream, None)
-            line.inherited.pop(stream, None)
+            line.drop(stream)
         self.interrupted.pop(stream, None)
+        self.unheard.pop(stream, None)
+
+    def keys(self, kind: type[MarketEvent]) -> set[Hashable]:
+        """What tells the streams of a class apart, of all that are known."""
+        known = {stream[1] for stream in self.interrupted if stream[0] is kind}
+        return known.union(*(line.last[kind] for line in self.lines))
 
     def latest(self, stream: StreamKey) -> MarketEvent | None:
         """The last event of a stream, before an interruption too."""

@@ -88,6 +88,8 @@ class BookDesk:
             keeper.replace(event, fetched=False)
             out.append(event)
             return
+        if self._unwanted(key):
+            return
         keeper = self._keeper(key)
         overlap = keeper.overlap
         if keeper.state is not LIVE:
@@ -124,12 +126,19 @@ class BookDesk:
                 carrier.shares(key)
         return keeper
 
+    def _unwanted(self, key: BookKey) -> bool:
+        """Whether what comes is of a book that was given up."""
+        asking = self._session.asking
+        return bool(asking.given_up) and asking.unwanted(DataType.ORDERBOOK, key[0], str(key[1] or ""))
+
     def shares(self, key: BookKey) -> None:
         """Another socket carries this book too."""
         self._alone.pop(key, None)
 
     def _delta(self, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
         key = (event.symbol, event.depth)
+        if self._unwanted(key):
+            return
         keeper = self._keeper(key)
         overlap = keeper.overlap
         if overlap is not None:
@@ -179,7 +188,7 @@ class BookDesk:
 
     def _pass_on(self, keeper: BookKeeper, event: BookDelta, out: list[MarketEvent]) -> None:
         """Give consumers a delta that is not applied, once, and hold it where a fetched snapshot will need it."""
-        if keeper.overlap is None or keeper.overlap.unseen(self, event):
+        if keeper.unseen(self, event):
             if self._streams_fetch and keeper.state is BookState.SYNCING:
                 keeper.hold(event)
             out.append(event)
@@ -277,8 +286,8 @@ class BookDesk:
         key = book_key(channel)
         self._keeper(key).sync()
         patience = self._session.dial.patience
-        if patience is not None:
-            self._session.timers.set(self._impatient, key, at + int(patience * SECOND))
+        wait = _REPAIR_PATIENCE if patience is None else int(patience * SECOND)
+        self._session.timers.set(self._impatient, key, at + wait)
 
     def break_all(self, cause: str, at: int, out: list[MarketEvent]) -> None:
         """Frames were lost on this socket: of its books, only those another one keeps are known to be right."""
@@ -316,11 +325,22 @@ class BookDesk:
         keeper, channel = self._keepers.get(key), self.channel(key)
         if keeper is None or channel is None or keeper.state is LIVE:
             return
+        if self._session.asking.state(channel) is REJECTED:
+            return
         if at < keeper.not_before:
             self._session.timers.set(self._impatient, key, keeper.not_before)
             return
-        keeper.plan_repair(at)
-        self._fetch(key, channel, at)
+        if self._streams_fetch:
+            keeper.plan_repair(at)
+            if self._fetch(key, channel, at):
+                return
+        carried = self._session.asking.channels[channel]
+        due = carried.asked_at + _REPAIR_PATIENCE
+        if at < due or carried.state is not RECEIVING:
+            # It can only stream in, and where nothing else does either there may be no market.
+            self._session.timers.set(self._impatient, key, max(due, at + _REPAIR_PATIENCE // 2))
+        else:
+            self._repair(key, at, out)
 
     def _fetch(self, key: BookKey, channel: Channel, at: int) -> bool:
         """Ask for a snapshot by REST, one at a time for each book; False when the venue knows no way to."""
@@ -343,8 +363,10 @@ class BookDesk:
     def fetched(self, event: BookSnapshot, at: int, out: list[MarketEvent]) -> None:
         """A snapshot that was fetched: used only by a book that is not live, since the stream is never older."""
         key = (event.symbol, event.depth)
-        keeper = self._keeper(key)
         self._fetching.discard(key)
+        if self._unwanted(key):
+            return
+        keeper = self._keeper(key)
         if keeper.state is LIVE:
             return
         self._announce(keeper, event, at, out)

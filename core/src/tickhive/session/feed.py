@@ -16,6 +16,7 @@ from tickhive.session.doubles import Doubles
 from tickhive.session.fills import Fills
 from tickhive.session.holes import Given, Hole, TradeHole, report
 from tickhive.session.ledger import SilenceLimit, SubscriptionLedger
+from tickhive.session.orders import Orders
 from tickhive.session.trade_ids import TradeIds
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Feed:
         self.trade_ids = TradeIds()
         self.doubles = Doubles(self.continuity, self.trade_ids, self.lacks)
         self.fills = Fills()
+        self.orders = Orders()
         self.unseen: frozenset[Channel] = frozenset()
         self.holes: list[Hole] = []
         self.on_hole: Callable[[Gap], None] | None = None
@@ -147,7 +149,9 @@ class Feed:
         return max(0, expected - lost), expected
 
     def lacks(self, symbol: str, number: int) -> bool:
-        """Whether the trade of this id is known to be missing, and is waited for."""
+        """Whether the trade of this id is known to be missing: waited for, or told so."""
+        if self.trade_ids.lacks(symbol, number):
+            return True
         holes = itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
         return any(isinstance(hole, TradeHole) and hole.holds(symbol, number) for hole in holes)
 
@@ -163,12 +167,18 @@ class Feed:
     def forget(self, channel: Channel) -> None:
         """Nobody wants this channel any more."""
         self.ledger.forget(channel)
+        self.holes = [hole for hole in self.holes if hole.channel != channel]
+        for session in self.sessions:
+            session.refill.forget(channel)
         if channel.data_type is DataType.ORDERBOOK:
             keeper = self.books.pop(book_key(channel), None)
             if keeper is not None:
                 keeper.doubt("given up")  # views that are still held must not show it
         else:
-            self.continuity.forget((CLASS_OF[channel.data_type], stream_key(channel)))
+            kind = CLASS_OF[channel.data_type]
+            for key in self.continuity.keys(kind) if channel.symbol == EVERY else (stream_key(channel),):
+                self.continuity.forget((kind, key))
+                self.doubles.forget((kind, key))
             if channel.data_type is DataType.TRADE:
                 self.trade_ids.forget(channel.symbol)
                 self.missed_trades.pop(channel.symbol, None)

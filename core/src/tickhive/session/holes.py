@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from attrs import define, evolve, field
@@ -73,9 +73,13 @@ class Hole:
         """What came live at either end is in no gap."""
         raise NotImplementedError
 
+    def open(self) -> Iterable[tuple[int, int]]:
+        """The first and the last id of each run of trades that are known to be missing still."""
+        return ()
+
     def lost(self) -> int:
         """How many trades are known to be missing still."""
-        return 0
+        return sum(last - first + 1 for first, last in self.open())
 
     def void(self) -> bool:
         """Whether nothing was missing after all, so that there is nothing to report."""
@@ -138,14 +142,13 @@ class TradeHole(Hole):
             if self.reached:
                 return None
             return self.first, min([*self.found, *self.known], default=self.last + 1) - 1
-        ranges = list(self._open())
+        ranges = list(self.open())
         return (ranges[0][0], ranges[-1][1]) if ranges else None
 
-    def lost(self) -> int:
-        """How many ids are missing; none are known to be where ids jump anyway."""
-        return sum(last - first + 1 for first, last in self._open()) if self.chained else 0
-
-    def _open(self) -> Iterator[tuple[int, int]]:
+    def open(self) -> Iterator[tuple[int, int]]:
+        """The first and the last id of each run that is missing; none are known to be where ids jump anyway."""
+        if not self.chained:
+            return
         counts = {number: trade.count for number, trade in self.found.items()} | self.known
         due = self.first
         for number in sorted(counts):

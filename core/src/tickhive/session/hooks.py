@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tickhive.channels import Channel
 from tickhive.errors import PluginError
-from tickhive.plugin.contract import Fetch, Request
+from tickhive.plugin.contract import Fetch, Reply, Request
 from tickhive.session.faults import describe, tidy
 from tickhive.session.statistics import SessionStatistics
 
@@ -48,6 +49,8 @@ class Hooks:
                 if not isinstance(answer, kinds):
                     expected = " or ".join(kind.__name__ for kind in kinds)
                     raise TypeError(f"expected {expected}, got {tidy(type(answer).__name__, 60)}")
+                if isinstance(answer, Request):
+                    _check(answer)
         except Exception as error:
             return (), self.failed(hook, error)
         return answers, None
@@ -58,3 +61,21 @@ class Hooks:
         self._statistics.hook_errors += 1
         self._statistics.last_hook_error = why
         return why
+
+
+def check_frame(holder: Request | Reply) -> None:
+    """Raise TypeError for a frame that cannot be sent."""
+    if not isinstance(holder.frame, str | bytes):
+        raise TypeError(
+            f"a {type(holder).__name__}'s frame is str or bytes, got {tidy(type(holder.frame).__name__, 60)}"
+        )
+
+
+def _check(request: Request) -> None:
+    """Raise TypeError for a request that cannot be sent, or whose answer could not be known."""
+    check_frame(request)
+    channels = request.channels
+    if isinstance(channels, Channel) or not all(isinstance(channel, Channel) for channel in channels):
+        raise TypeError("a Request's channels are a sequence of Channel")
+    if not isinstance(request.id, str | int | None):
+        raise TypeError(f"a Request's id is str, got {tidy(type(request.id).__name__, 60)}")

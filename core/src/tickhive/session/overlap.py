@@ -15,7 +15,9 @@ ACCEPT, DROP, GAP = Verdict.ACCEPT, Verdict.DROP, Verdict.GAP
 
 _PATIENCE = SECOND  # by so much one socket may be behind another before what it still owes counts as lost
 _MOST_EARLY = 1000  # deltas
-_MOST_SEEN = 256  # deltas: at least two seconds of the busiest books there are
+
+MOST_SEEN = 256
+"""Deltas: at least two seconds of the busiest books there are."""
 
 Mark: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 """What the same change has in common on all sockets."""
@@ -62,7 +64,7 @@ class Overlap:
             self.heard[first] = heard
         # What consumers were given, oldest first; True: it is in the book as it stands. Numbers alone cannot tell:
         # after a restart of the venue's numbers the old ones of a socket that lags look like later ones.
-        self._seen: dict[Mark, bool] = {}
+        self._seen: dict[Mark, bool] = dict.fromkeys(keeper.passed, False)
         self.early: dict[Mark, Early] = {}
 
     # Deltas
@@ -75,7 +77,7 @@ class Overlap:
                 keeper.follow(delta)
                 out.append(delta)
             return None
-        mark = _mark(delta)
+        mark = mark_of(delta)
         known = self._seen.get(mark)
         verdict = DROP if known else keeper.follow(delta)
         if verdict is ACCEPT:
@@ -124,7 +126,7 @@ class Overlap:
         seen = self._seen
         seen.pop(mark, None)
         seen[mark] = applied
-        if len(seen) > _MOST_SEEN:
+        if len(seen) > MOST_SEEN:
             del seen[next(iter(seen))]
 
     def unseen(self, carrier: Carrier, delta: BookDelta) -> bool:
@@ -133,7 +135,7 @@ class Overlap:
             if self.source is None or not self.source.is_open:
                 self.source = carrier
             return self.source is carrier
-        mark = _mark(delta)
+        mark = mark_of(delta)
         if mark in self._seen:
             return False
         self._note(mark, False)
@@ -209,7 +211,7 @@ class Overlap:
             self._seen[mark] = False
 
 
-def _mark(delta: BookDelta) -> Mark:
+def mark_of(delta: BookDelta) -> Mark:
     """Keep-alives repeat their numbers; they differ by time."""
     time = None if delta.bids or delta.asks else delta.timestamp
     return delta.sequence, delta.previous, delta.first, time

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from tickhive.channels import DataType
+from tickhive.channels import Channel, DataType
 from tickhive.events import Candle, Gap, MarketEvent, Trade
 from tickhive.plugin.contract import Answer, Fetch, Rejected
 from tickhive.session.candle_starts import Series
@@ -190,19 +190,26 @@ class RefillDesk:
         feed = self._session.feed
         if first is not None and last is not None and feed.trade_ids.consecutive(gap.symbol):
             missing(gap.symbol, last - first + 1, feed.missed_trades)
+            feed.trade_ids.lost(gap.symbol, first, last)
 
     # What comes live after all
 
     def _came(self, stray: Stray, out: list[MarketEvent]) -> None:
         """A trade came live after its successors: it need not be fetched, or was handed out already."""
         symbol, number, count = stray.trade.symbol, stray.number, stray.trade.count
-        given = self._session.feed.refilled
-        if all((symbol, each) in given for each in range(number - count + 1, number + 1)):
+        feed = self._session.feed
+        holes = [hole for hole in self._everywhere() if isinstance(hole, TradeHole) and hole.holds(symbol, number)]
+        lacking = [hole for hole in holes if number not in hole.known]
+        if stray.known:
+            double = not lacking and not feed.trade_ids.lacks(symbol, number)
+        else:
+            double = all((symbol, each) in feed.refilled for each in range(number - count + 1, number + 1))
+        if double:
             out[:] = [event for event in out if event is not stray.trade]
             return
-        for hole in self._everywhere():
-            if isinstance(hole, TradeHole) and hole.holds(symbol, number):
-                hole.known[number] = count
+        for hole in lacking:
+            hole.known[number] = count
+        feed.trade_ids.found(symbol, number - count + 1, number)
 
     def _candle_came(self, candle: Candle) -> bool:
         """A candle came live after its successors; answers whether it is to be handed out."""
@@ -278,7 +285,7 @@ class RefillDesk:
         elif isinstance(event, Fetch):
             return event
         elif isinstance(event, Rejected):
-            hole.fault = session.refused(event)
+            hole.fault = session.conversation.refused(event)
             hole.refused = event.kind not in ("rate", "retry")
         else:
             session.read_event(event, None, at, out)
@@ -308,6 +315,8 @@ class RefillDesk:
             if series is not None:
                 series.trials += 1
         events = report(hole, feed.missed_trades)
+        for first, last in hole.open():
+            feed.trade_ids.lost(hole.gap.symbol, first, last)
         if not events:
             return
         session.statistics.gaps += 1
@@ -316,6 +325,15 @@ class RefillDesk:
         given.update(dict.fromkeys(hole.given()))
         for oldest in list(itertools.islice(given, max(0, len(given) - _MOST_REMEMBERED))):
             del given[oldest]
+
+    def forget(self, channel: Channel) -> None:
+        """Nobody wants what is missing of this channel any more."""
+        timers = self._session.timers
+        for hole in [hole for hole in self._holes if hole.channel == channel]:
+            del self._holes[hole]
+            hole.fetch = None
+            timers.cancel(self._overdue, hole)
+            timers.cancel(self._again, hole)
 
     def resume(self, at: int) -> None:
         """Subscriptions are sent: take over the holes of lost sockets whose channels are carried here."""

@@ -15,29 +15,22 @@ from tickhive.events import (
     Gap,
     InstrumentUpdate,
     MarketEvent,
+    Order,
 )
 from tickhive.plugin.contract import (
-    Accepted,
-    Alive,
     Answer,
     BookChecksum,
     Credentials,
     Dial,
     Fetch,
-    Goodbye,
-    Malformed,
-    Numbered,
-    Ready,
     Rejected,
-    Reply,
     Request,
-    Unknown,
-    Unsubscribed,
 )
+from tickhive.session.account import AccountDesk, LastWord, Standing
 from tickhive.session.asking import Asking
 from tickhive.session.continuity import Line, StreamKey
+from tickhive.session.conversation import Conversation, Handler
 from tickhive.session.desk import BookDesk
-from tickhive.session.faults import describe, tidy
 from tickhive.session.feed import STREAM_TYPES, BookKey, Feed, book_key
 from tickhive.session.hooks import Hooks
 from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING, REJECTED
@@ -53,7 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionState", "SessionStatistics"]
 
-Handler: TypeAlias = Callable[[Any, bytes, int, list[MarketEvent]], None]
+Purpose: TypeAlias = BookKey | Hole | Standing | LastWord
+"""What a request is for: a book's snapshot, a hole to refill, how an account's channel stands, how an order ended."""
 
 ACK_SECONDS = 10.0
 """How long a request may stay unanswered."""
@@ -83,21 +77,18 @@ class Session:
     """
 
     __slots__ = (
-        "_ack",
         "_check",
         "_ids",
         "_news",
-        "_number",
         "_parse",
-        "_pulse",
         "_purposes",
         "_routes",
-        "_sanitize",
-        "_snapshots_asked",
         "_streams",
+        "account_desk",
         "announced",
         "asking",
         "close_reason",
+        "conversation",
         "credentials",
         "desk",
         "dial",
@@ -112,6 +103,7 @@ class Session:
         "memory",
         "outbox",
         "overlaps",
+        "pulse",
         "refill",
         "settings",
         "stack",
@@ -141,7 +133,6 @@ class Session:
         self.settings: Any = feed.settings
         self.instruments: InstrumentTable = feed.instruments
         self.credentials = credentials
-        self._sanitize = sanitize
         self.state = SessionState.OPENING
         self.outbox: list[Request] = []
         self.fetches: list[Fetch] = []
@@ -154,50 +145,37 @@ class Session:
         self.statistics = SessionStatistics()
         self.timers = Timers()
         self._ids = itertools.count(1) if ids is None else ids
-        self._ack = int(ack_seconds * SECOND)
-        self._number: int | None = None
-        self._pulse = Pulse(dial.heartbeat)
+        self.pulse = Pulse(dial.heartbeat)
         self.hooks = Hooks(stack.call, self.statistics, secret=credentials is not None)
-        self._purposes: dict[int, tuple[Fetch, BookKey | Hole | None]] = {}
-        self._snapshots_asked: set[Channel] = set()
+        self._purposes: dict[int, tuple[Fetch, Purpose | None]] = {}
         self._news = feed.ledger.news
         self.memory: Any = self.hooks.one("memory")
+        self.conversation = Conversation(self, sanitize, ack_seconds)
         self.asking = Asking(self, dial.channels, ack_seconds)
         self.watch = Watch(self)
         self.line = Line(STREAM_TYPES, self._covers)
         self.streams = StreamDesk(self)
         self.desk = BookDesk(self)
         self.refill = RefillDesk(self)
+        self.account_desk = AccountDesk(self)
         self._check = feed.trade_ids.check
         self._parse: Callable[[Session, bytes, int], Iterable[Any]] = stack.bound("parse")
         # Streams whose events need no thought but "when was the last one": class to key to event. See `receive`.
         self._streams: dict[type, dict[Any, Any]] = {
-            kind: self.line.last[kind] for kind in STREAM_TYPES if kind not in (Candle, InstrumentUpdate, Fill)
+            kind: self.line.last[kind] for kind in STREAM_TYPES if kind not in (Candle, InstrumentUpdate, Order, Fill)
         }
         self._routes: dict[type, Handler] = {
             **dict.fromkeys(self._streams, self.streams.first),
             Candle: self.streams.candle,
             InstrumentUpdate: self.streams.instrument,
+            Order: self.account_desk.order,
             Fill: self.streams.fill,
             BookSnapshot: self.desk.snapshot,
             BookDelta: self.desk.delta,
             BookChecksum: self.desk.checksum,
             Gap: _pass_on,
-            Alive: _ignore,
-            Ready: self._on_ready,
-            Accepted: self._on_accepted,
-            Unsubscribed: self._on_unsubscribed,
-            Rejected: self._on_rejected,
-            Numbered: self._on_numbered,
-            Reply: self._on_reply,
-            Goodbye: self._on_goodbye,
-            Unknown: self._on_unknown,
-            Malformed: self._on_malformed,
+            **self.conversation.routes,
         }
-
-    def _tidy(self, words: str) -> str:
-        """Words of the venue or the plugin, fit to be shown: they may quote what was sent, so they are sanitized."""
-        return tidy(self._sanitize(words))
 
     def next_id(self) -> str:
         """A request id that this socket has not used."""
@@ -275,7 +253,7 @@ class Session:
                     else:
                         routes[kind](event, frame, at, out)
             except Exception as error:
-                self._misread(error, frame)
+                self.conversation.misread(error, frame)
         if self.overlaps:
             out = self.feed.doubles.drop(out, self.line, at)
         if odd := self._check(out):
@@ -285,27 +263,13 @@ class Session:
         statistics.events += len(out)
         if self._news:
             self._tell(out)
-        statistics.last_received = self._pulse.heard_at = at
+        statistics.last_received = self.pulse.heard_at = at
         return out
 
     def _tell(self, out: list[MarketEvent]) -> None:
         """Hand out what became of subscriptions."""
         out += self._news
         self._news.clear()
-
-    def _misread(self, error: Exception, frame: bytes) -> None:
-        """A frame whose parsing failed; what it held before that was delivered."""
-        if isinstance(error, KeyError) and error.args and isinstance(error.args[0], type):
-            why = f"parse answered {tidy(error.args[0].__name__, 60)}, which is no event"
-        else:
-            why = f"parse failed: {describe(error)}"
-        self._count_malformed(why, frame)
-
-    def _count_malformed(self, why: str, frame: bytes) -> None:
-        if self._pulse.is_reply(frame):
-            return
-        self.statistics.malformed += 1
-        self.statistics.last_malformed = self._tidy(why)
 
     # The conversation
 
@@ -314,29 +278,20 @@ class Session:
         self.feed.join(self, at)
         if self.feed.fills.since is None:
             self.feed.fills.since = at
-        self.statistics.connected_at = self._pulse.heard_at = at
+        self.statistics.connected_at = self.pulse.heard_at = at
         dial = self.dial
         if dial.upkeep is not None:
             self.timers.set(self._upkeep, None, at + int(dial.upkeep * SECOND))
         if dial.lifetime is not None:
             early = min(_LEAVE_EARLY_SECONDS, dial.lifetime / 10)
             self.timers.set(self._outlived, None, at + int((dial.lifetime - early) * SECOND))
-        if not dial.login:
-            self._open(at)
-            return
-        self.state = SessionState.LOGIN
-        answers, fault = self.hooks.many("authenticate", session=self, credentials=self.credentials, at=at)
-        if fault is None:
-            self._send(answers)
-            self.timers.set(self._login_unanswered, None, at + self._ack)
-        elif self.credentials is None:
-            self.fatal = "this socket needs a login and no credentials are configured"
-            self.close(self.fatal)
+        if dial.login:
+            self.conversation.login(at)
         else:
-            self.fatal = f"the login could not be prepared: {fault}"
-            self.close(self.fatal)
+            self.ready(at)
 
-    def _open(self, at: int) -> None:
+    def ready(self, at: int) -> None:
+        """Subscriptions may be sent."""
         self.state = SessionState.OPEN
         self.watch.begin(at)
         self.asking.subscribe(list(self.asking.channels), at)
@@ -355,12 +310,14 @@ class Session:
             self.leave("channels were given up, which takes a fresh socket here")
         self.feed.compare(at)
 
-    def forget(self, channel: Channel) -> None:
-        """A channel was given up and the venue confirmed it."""
+    def forget(self, channel: Channel, at: int) -> None:
+        """A channel was given up for good on this socket."""
         if channel.data_type is DataType.ORDERBOOK:
             self.desk.leave(channel)
         if not self.feed.carriers(channel):
             self.feed.forget(channel)
+        elif channel.data_type is not DataType.ORDERBOOK:
+            self.streams.leave(channel, at)
 
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""
@@ -373,39 +330,47 @@ class Session:
             self.statistics.events += len(out)
             self._tell(out)
             return out
-        key = purpose
+        key: Purpose | None = purpose
         if key is None and fetch.channel is not None and fetch.channel.data_type is DataType.ORDERBOOK:
             key = book_key(fetch.channel)
         events, fault = self.hooks.many("read", session=self, fetch=fetch, answer=answer, at=at)
         if fault is None:
             try:
                 for event in events:
+                    if isinstance(key, Standing):
+                        key.note(event)
                     key = self.read_event(event, key, at, out)
             except Exception as error:
-                self.hooks.failed("read", error)
-        if key is not None:
+                fault = self.hooks.failed("read", error)
+        if fault is not None and isinstance(purpose, Standing):
+            purpose.whole = False
+        if isinstance(key, Standing | LastWord):
+            self.account_desk.ended(key, at, out)
+        elif isinstance(key, tuple):
             self.desk.fetch_ended(key, at)
         self.statistics.events += len(out)
         self._tell(out)
         return out
 
-    def read_event(self, event: Any, key: BookKey | None, at: int, out: list[MarketEvent]) -> BookKey | None:
-        """Act on one thing a REST answer said; answers the book that still waits for its snapshot."""
+    def read_event(self, event: Any, key: Purpose | None, at: int, out: list[MarketEvent]) -> Purpose | None:
+        """Act on one thing a REST answer said; answers the purpose unless a further request has it now."""
         if isinstance(event, BookSnapshot):
             self.desk.fetched(event, at, out)
         elif isinstance(event, Fetch):
             self.send_fetch(event, key)
             return None
         elif isinstance(event, Dial):
-            self._note_unknown("read answered a Dial for a socket that is open")
+            self.conversation.note_unknown("read answered a Dial for a socket that is open")
         elif isinstance(event, Rejected) and event.id is None and not event.channels:
-            self.refused(event)
+            self.conversation.refused(event)
         else:
             self._routes[event.__class__](event, b"", at, out)
         return key
 
-    def fetch_failed(self, fetch: Fetch, reason: str, at: int) -> list[MarketEvent]:
-        """One of ``fetches`` could not be made. Pass the Fetch as it was taken from there."""
+    def fetch_failed(self, fetch: Fetch, reason: str, at: int, *, unauthorised: bool = False) -> list[MarketEvent]:
+        """One of ``fetches`` could not be made. Pass the Fetch as it was taken from there. ``unauthorised``: because
+        the venue does not accept who signed it, which ends the feed.
+        """
         out: list[MarketEvent] = []
         if self.state is SessionState.CLOSED:
             return out
@@ -413,14 +378,18 @@ class Session:
         if isinstance(purpose, Hole):
             self.refill.failed(purpose, fetch, reason, out)
             self.statistics.events += len(out)
+        elif isinstance(purpose, Standing | LastWord):
+            self.account_desk.failed(purpose, at, out)
         elif purpose is not None:
             self.desk.fetch_ended(purpose, at)
-        if self.state is SessionState.LOGIN:
-            self.close(f"the login failed: {self._tidy(reason)}")
+        if unauthorised:
+            self.conversation.refused(Rejected(reason, "credentials"))
+        elif self.state is SessionState.LOGIN:
+            self.close(f"the login failed: {self.conversation.fit(reason)}")
         return out
 
-    def send_fetch(self, fetch: Fetch, purpose: BookKey | Hole | None = None) -> None:
-        """Put a request to the driver; ``purpose`` is the book whose snapshot it brings, or the hole it refills."""
+    def send_fetch(self, fetch: Fetch, purpose: Purpose | None = None) -> None:
+        """Put a request to the driver."""
         # Keyed by identity, the object kept alive: two equal requests are two requests.
         self._purposes[id(fetch)] = (fetch, purpose)
         self.fetches.append(fetch)
@@ -433,12 +402,13 @@ class Session:
             return []
         out: list[MarketEvent] = []
         self.state = SessionState.CLOSED
-        cause = self._tidy(reason)
+        cause = self.conversation.fit(reason)
         self.timers.clear()
-        endings = self.feed.part(self, cause, self._pulse.heard_at, at)
+        endings = self.feed.part(self, cause, self.pulse.heard_at, at)
         self.desk.lost(cause)
         self.refill.lost(at)
         self.streams.ended(endings, cause, at, out)
+        self.streams.quiet(cause, self.pulse.heard_at)
         self.asking.lost(cause, at)
         for companion in self.feed.sessions:
             if companion.is_open:
@@ -472,7 +442,7 @@ class Session:
     def deadline(self) -> int | None:
         """When ``tick`` wants to be called, ns UTC; None for never. Being called earlier or later is harmless."""
         due = self.timers.next
-        silent = self._pulse.deadline()
+        silent = self.pulse.deadline()
         if silent is None or self.state is SessionState.CLOSED:
             return due
         return silent if due is None or silent < due else due
@@ -481,13 +451,13 @@ class Session:
         """Do what is due."""
         out: list[MarketEvent] = []
         if self.state in (SessionState.LOGIN, SessionState.OPEN):
-            beat = self._pulse.beat(at)
+            beat = self.pulse.beat(at)
             if beat is Beat.DEAD:
                 self.close("no answer to the heartbeat")
-            elif beat is Beat.SEND and self._pulse.send is None:
+            elif beat is Beat.SEND and self.pulse.send is None:
                 self.wants_ping = True
-            elif beat is Beat.SEND and self._pulse.send is not None:
-                self.outbox.append(Request(self._pulse.send))
+            elif beat is Beat.SEND and self.pulse.send is not None:
+                self.outbox.append(Request(self.pulse.send))
             self.timers.run(at, out)
             self.statistics.events += len(out)
             self._tell(out)
@@ -495,96 +465,19 @@ class Session:
 
     def ponged(self, at: int) -> None:
         """The venue answered a WebSocket ping."""
-        self._pulse.heard_at = max(self._pulse.heard_at, at)
+        self.pulse.heard_at = max(self.pulse.heard_at, at)
 
     def _upkeep(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
         answers, fault = self.hooks.many("heartbeat", session=self, at=at)
         if fault is None:
-            self._send(answers)
+            self.send(answers)
         self.timers.set(self._upkeep, None, at + max(1, int((self.dial.upkeep or 0) * SECOND)))
 
     def _outlived(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
         self.leave(f"the venue cuts its sockets after {self.dial.lifetime:g} s", announced=True)
 
-    def _login_unanswered(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
-        if self.state is SessionState.LOGIN:
-            self.close("no answer to the login")
-
-    # Session events
-
-    def _on_ready(self, event: Ready, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        if self.state is SessionState.LOGIN:
-            self.timers.cancel(self._login_unanswered, None)
-            self._open(at)
-
-    def _on_accepted(self, event: Accepted, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.asking.accepted(event, at)
-        if self.credentials is not None:
-            self._ask_account()
-
-    def _ask_account(self) -> None:
-        """Fetch what an account's channels do not say by themselves, each once it is confirmed on this socket."""
-        for channel in self.asking.channels:
-            if (
-                channel.data_type.private
-                and channel not in self._snapshots_asked
-                and self.asking.state(channel) in (ACKNOWLEDGED, RECEIVING)
-            ):
-                self._snapshots_asked.add(channel)
-                answer = self.hooks.one("snapshot", session=self, channel=channel)
-                if isinstance(answer, Fetch):
-                    self.send_fetch(answer)
-
-    def _on_unsubscribed(self, event: Unsubscribed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.asking.unsubscribed(event, at)
-
-    def _on_rejected(self, event: Rejected, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        reason = self.refused(event)
-        if event.kind == "credentials":
-            return
-        if self.state is SessionState.LOGIN:
-            self.close(f"the login was refused: {reason}")
-        else:
-            self.asking.rejected(event, at)
-
-    def refused(self, event: Rejected) -> str:
-        """Note a refusal; one of the credentials ends the feed. Answers the reason, fit to be shown."""
-        reason = self.statistics.last_rejection = event.reason = self._tidy(event.reason)
-        self.statistics.rejected += 1
-        if event.kind == "credentials":
-            self.fatal = f"the venue refused the credentials ({reason})"
-            self.close(self.fatal)
-        return reason
-
-    def _on_numbered(self, event: Numbered, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        expected = event.number if self._number is None else self._number + 1
-        if event.number < expected:
-            return  # seen before
-        self._number = event.number
-        if event.number == expected:
-            return
-        cause = f"frames of this socket were lost: expected {expected}, got {event.number}"
-        self.desk.break_all(cause, at, out)
-        self.streams.lost_frames(cause, at, out)
-
-    def _on_reply(self, event: Reply, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.outbox.append(Request(event.frame))
-
-    def _on_goodbye(self, event: Goodbye, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self.leave(f"the venue says goodbye: {self._tidy(event.reason)}", announced=True)
-
-    def _on_unknown(self, event: Unknown, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        if not self._pulse.is_reply(frame):
-            self._note_unknown(event.what)
-
-    def _note_unknown(self, what: str) -> None:
-        self.statistics.unknown += 1
-        self.statistics.last_unknown = self._tidy(what)
-
-    def _on_malformed(self, event: Malformed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-        self._count_malformed(event.why, frame)
-
-    def _send(self, answers: Iterable[Request | Fetch]) -> None:
+    def send(self, answers: Iterable[Request | Fetch]) -> None:
+        """Put what a hook answered to the driver."""
         for answer in answers:
             if isinstance(answer, Request):
                 self.outbox.append(answer)
@@ -594,7 +487,3 @@ class Session:
 
 def _pass_on(event: MarketEvent, frame: bytes, at: int, out: list[MarketEvent]) -> None:
     out.append(event)
-
-
-def _ignore(event: Alive, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-    """A sign of life: that a frame came at all was noted already."""

@@ -57,6 +57,8 @@ class StreamDesk:
     def _begin(self, event: MarketEvent, key: Hashable, params: str, at: int, out: list[MarketEvent]) -> None:
         session = self._session
         data_type = DATA_TYPE_OF[event.__class__]
+        if session.asking.unwanted(data_type, event.symbol, params):
+            return
         channels = self.channels(data_type, event.symbol)
         if params:
             channels = [channel for channel in channels if channel.params == params] or channels
@@ -69,10 +71,44 @@ class StreamDesk:
             if resumed.gap is not None and not session.refill.interrupted(resumed.gap, resumed.before, event, at):
                 session.statistics.gaps += 1
                 out.append(resumed.gap)
+        elif session.feed.continuity.unheard:
+            self._heard_at_last(event, key, channels, params, at, out)
         if not isinstance(event, Candle) or session.refill.candle(event, at, out):
             out.append(event)
         for channel in channels:
             session.asking.received(channel, at)
+
+    def _heard_at_last(
+        self,
+        event: MarketEvent,
+        key: Hashable,
+        channels: Sequence[Channel],
+        params: str,
+        at: int,
+        out: list[MarketEvent],
+    ) -> None:
+        """Tell of the time between two sockets where a stream had brought nothing before."""
+        session = self._session
+        since = session.feed.continuity.unheard.pop((event.__class__, key), None)
+        if since is None:
+            return
+        start, cause = since
+        ends = [carried.since for each in channels if (carried := session.asking.channels.get(each)) is not None]
+        end = min(ends, default=at)
+        if start < end:
+            exchange, symbol, data_type = event.exchange, event.symbol, DATA_TYPE_OF[event.__class__]
+            session.statistics.gaps += 1
+            out.append(Gap(exchange, symbol, None, at, data_type, start, end, cause, params=params))
+
+    def quiet(self, cause: str, heard_at: int) -> None:
+        """The socket is gone: what its channels that had brought nothing yet would have brought is not known."""
+        asking, continuity = self._session.asking, self._session.feed.continuity
+        for channel in asking.channels:
+            kind = CLASS_OF.get(channel.data_type)
+            if kind is None or kind is InstrumentUpdate or channel.symbol == EVERY:
+                continue
+            if asking.confirmed(channel, heard_at):
+                continuity.quiet((kind, stream_key(channel)), cause, heard_at)
 
     def ended(self, endings: Iterable[Ending], cause: str, at: int, out: list[MarketEvent]) -> None:
         """Tell of holes that the end of this socket reveals, in streams another one has taken up since."""
@@ -96,6 +132,18 @@ class StreamDesk:
             if not companion.refill.interrupted(gap, before, first, at):
                 self._session.statistics.gaps += 1
                 out.append(gap)
+
+    def leave(self, channel: Channel, at: int) -> None:
+        """A channel was given up on this socket, which others carry."""
+        session = self._session
+        kind = CLASS_OF[channel.data_type]
+        keys = list(session.line.last[kind]) if channel.symbol == EVERY else [stream_key(channel)]
+        for key in keys:
+            ending = session.feed.continuity.leave(
+                session.line, (kind, key), "given up on the socket that brought it", at
+            )
+            if ending is not None and kind is Trade:
+                session.feed.trade_ids.pause(str(key))
 
     def _was_delivered(self, event: MarketEvent, last: MarketEvent) -> bool:
         """Whether a trade that is not later than the last one was surely handed out: it is that very one, or each id
@@ -133,13 +181,15 @@ class StreamDesk:
         event = streams.get(stream_key(channel))
         return None if event is None else event.received
 
-    def lost_frames(self, cause: str, at: int, out: list[MarketEvent]) -> None:
-        """Frames of this socket went missing: every stream on it may have a hole, if no other socket carries it."""
+    def lost_frames(self, cause: str, heard_at: int, at: int, out: list[MarketEvent]) -> None:
+        """Frames of this socket went missing after ``heard_at``: every stream on it may have a hole, if no other socket
+        carried it by then.
+        """
         feed = self._session.feed
         for stream, before in list(self._session.line.streams()):
             kind, key = stream
             if kind is InstrumentUpdate or any(
-                line.carried(stream, at) for line in feed.continuity.lines if line is not self._session.line
+                line.carried(stream, heard_at) for line in feed.continuity.lines if line is not self._session.line
             ):
                 continue
             if kind is Trade and feed.trade_ids.consecutive(before.symbol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import define
+from attrs import define, field
 
 from tickhive.events import MarketEvent, Trade
-from tickhive.session.continuity import trade_number
+from tickhive.session.continuity import moment, trade_number
 
 PROOF = 16
 """So many trades in a row, each following on the one before, show that a stream's ids are consecutive."""
@@ -15,6 +15,7 @@ PROOF = 16
 _MOST_TRIALS = 4  # a stream whose ids jump in each of these trials, the needed run doubling, has ids of another kind
 _MOST_STALE = 1000  # trades in a row below the highest id: the venue restarted its numbers
 _MOST_STREAMS = 100_000
+_MOST_MISSING = 100  # ranges of one stream that are known to be missing for good
 _OFF = -1  # no id follows on this one
 
 
@@ -26,6 +27,7 @@ class Mark:
     socket lives, else out of reach; ``highest`` is the highest id delivered, whatever the state, ``first`` the one that
     the unbroken ids begin with. A ``hopeless`` stream showed that its ids are not consecutive, and nothing of it was
     ever ``refilled``: its ids are read no more. A ``loose`` one was refilled: of its ids only the order counts.
+    ``missing`` are the ids that were told to be missing for good.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Mark:
     trials: int = 0
     stale: int = 0
     stale_below: int = 0
+    missing: list[range] = field(factory=list)
 
 
 @define
@@ -55,10 +58,13 @@ class Jump:
 
 @define
 class Stray:
-    """A trade of a stream that was refilled, which came after one with a higher id: perhaps it is there already."""
+    """A trade that came after one with a higher id: perhaps it is there already. ``known``: each id is a trade, so it
+    is there unless it is known to be missing.
+    """
 
     trade: Trade
     number: int
+    known: bool = False
 
 
 class TradeIds:
@@ -106,6 +112,8 @@ class TradeIds:
             return None
         highest = max(mark.highest, mark.number)
         if number <= highest:
+            if _known(mark, trade, number):
+                return Stray(trade, number, known=True)
             mark.stale = mark.stale + 1 if mark.stale_below == highest else 1
             mark.stale_below = highest
             if mark.stale > _MOST_STALE:
@@ -174,6 +182,28 @@ class TradeIds:
             mark.refilled = True
             mark.hopeless, mark.loose = _given_up(mark)
 
+    def lost(self, symbol: str, first: int, last: int) -> None:
+        """These ids are missing for good, as far as anybody knows: the trade of one of them would be news."""
+        mark = self._marks.get(symbol)
+        if mark is not None:
+            mark.missing.append(range(first, last + 1))
+            del mark.missing[:-_MOST_MISSING]
+
+    def lacks(self, symbol: str, number: int) -> bool:
+        """Whether this id is missing for good."""
+        mark = self._marks.get(symbol)
+        return mark is not None and any(number in ids for ids in mark.missing)
+
+    def found(self, symbol: str, first: int, last: int) -> None:
+        """These ids are not missing any more."""
+        mark = self._marks.get(symbol)
+        if mark is not None:
+            left = [
+                (range(ids.start, min(ids.stop, first)), range(max(ids.start, last + 1), ids.stop))
+                for ids in mark.missing
+            ]
+            mark.missing = [ids for pair in left for ids in pair if ids]
+
     def pause(self, symbol: str) -> None:
         """The stream's socket is gone: the next id is no jump, whatever was missed is an interruption."""
         mark = self._marks.get(symbol)
@@ -183,6 +213,15 @@ class TradeIds:
     def forget(self, symbol: str) -> None:
         """The stream is not wanted any more, or begins anew with other numbers."""
         self._marks.pop(symbol, None)
+
+
+def _known(mark: Mark, trade: Trade, number: int) -> bool:
+    """Whether a trade that is not above the highest id was there before. One that is later than the highest by the
+    venue's clock is of other numbers: the venue began them anew.
+    """
+    if not mark.proven or number - trade.count < mark.first - 1:
+        return False
+    return number == _highest(mark) if trade.timestamp is None else trade.timestamp <= moment(mark.trade)
 
 
 def _given_up(mark: Mark) -> tuple[bool, bool]:

@@ -76,6 +76,8 @@ class Watch:
                     state = RECEIVING
             if carried.silent:
                 troubled = True
+                if channel.data_type is DataType.ORDERBOOK:
+                    self._doubt(carried, at)
                 continue
             if state is not RECEIVING and state is not ACKNOWLEDGED:
                 continue  # a missing answer has a deadline of its own
@@ -113,11 +115,18 @@ class Watch:
                 entry.remedy, entry.asks, entry.returned_at = Remedy.NONE, 0, None
             carried.due = at
             self._session.feed.ledger.fell_silent(carried, f"no data for {seconds:.0f} s", at)
-            if entry.channel.data_type is DataType.ORDERBOOK and entry.state is SILENT:
-                # A book whose changes stay away, on every socket, is not known to be right.
-                keeper = self._session.feed.books.get(book_key(entry.channel))
-                if keeper is not None and keeper.state is BookState.LIVE:
-                    keeper.doubt(entry.reason or "no data")
+            if entry.channel.data_type is DataType.ORDERBOOK:
+                self._doubt(carried, at)
+
+    def _doubt(self, carried: Carried, at: int) -> None:
+        """A book whose changes stay away, on every socket, is not known to be right; a fetched one not for long."""
+        entry = carried.entry
+        keeper = self._session.feed.books.get(book_key(entry.channel))
+        if entry.state is not SILENT or keeper is None or keeper.state is not BookState.LIVE:
+            return
+        limit = self._session.feed.ledger.limit(entry) or 0.0
+        if keeper.live_since is None or at - keeper.live_since >= limit * SECOND:
+            keeper.doubt(entry.reason or "no data")
 
     # What is done
 

@@ -8,6 +8,7 @@ lots; a ``Listing`` writes them as text.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from random import Random
@@ -118,6 +119,8 @@ class Market:
     seed: int = 1
     start: int = 0
     stocks: dict[str, Stock] = Factory(dict)
+    _common: Walk = field(init=False)
+    _numbers: Iterator[int] = Factory(itertools.count)
     _walks: dict[str, tuple[float, Walk]] = Factory(dict)
     _due: list[tuple[int, int, Stock]] = Factory(list)
     _now: int = field(default=0)
@@ -125,16 +128,11 @@ class Market:
     def __attrs_post_init__(self) -> None:
         """Set up every book as it stands at the start."""
         self._now = self.start
-        common = Walk(f"{self.seed}/common", self.start, 1.0)
+        self._common = Walk(f"{self.seed}/common", self.start, 1.0)
         for index in self.indices:
-            walk = Walk(f"{self.seed}/{index.name}", self.start, index.volatility, common, 0.7)
-            self._walks[index.name] = (index.price, walk)
-        for number, listing in enumerate(self.listings):
-            random = Random(f"{self.seed}/{listing.name}/book")
-            stock = Stock(listing, random, self.start, self._fair(listing, self.start))
-            self.stocks[listing.name] = stock
-            self._due.append((self._next(stock, self.start), number, stock))
-        heapq.heapify(self._due)
+            self._follow(index)
+        for listing in self.listings:
+            self._open(listing)
 
     @property
     def now(self) -> int:
@@ -155,6 +153,27 @@ class Market:
             fills, forced = stock.act(at, self._fair(stock.listing, at))
             yield Change(at, stock, fills, Forced(at, *forced) if forced else None)
         self._now = max(self._now, until)
+
+    def add(self, listing: Listing, index: Index) -> None:
+        """An instrument begins to trade now, and with it what it follows, where that is not there yet."""
+        if index.name not in self._walks:
+            self._follow(index)
+        self._open(listing)
+
+    def delist(self, name: str) -> None:
+        """Nothing happens to an instrument any more; its last state stays."""
+        self._due[:] = [due for due in self._due if due[2].listing.name != name]
+        heapq.heapify(self._due)
+
+    def _follow(self, index: Index) -> None:
+        walk = Walk(f"{self.seed}/{index.name}", self.start, index.volatility, self._common, 0.7)
+        self._walks[index.name] = (index.price, walk)
+
+    def _open(self, listing: Listing) -> None:
+        random = Random(f"{self.seed}/{listing.name}/book")
+        stock = Stock(listing, random, self._now, self._fair(listing, self._now))
+        heapq.heappush(self._due, (self._next(stock, self._now), next(self._numbers), stock))
+        self.stocks[listing.name] = stock
 
     def index_price(self, name: str, at: int) -> float:
         """The price of an index at this time."""

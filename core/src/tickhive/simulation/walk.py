@@ -58,8 +58,8 @@ class Walk:
         noises = self._noises
         while self._forgotten + len(noises) < index:
             noises.append(unit_noise(self._random))
-        if len(noises) > 100_000:
+        if len(noises) > 20_000:
             # Every walk of a market is asked at least every few seconds: nobody is this far behind.
-            self._forgotten += 50_000
-            del noises[:50_000]
+            self._forgotten += 10_000
+            del noises[:10_000]
         return noises[max(0, index - 1 - self._forgotten)]

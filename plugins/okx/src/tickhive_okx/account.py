@@ -265,4 +265,4 @@ def fills(push: Push[FillRow], session: SessionView, at: int) -> Sequence[Event]
 
 def _once(events: Sequence[Event], session: SessionView) -> Sequence[Event]:
     """Leave out fills that were told before. Last of all: a push with a bad row is read again, row by row."""
-    return [each for each in events if not isinstance(each, Fill) or session.memory.is_fresh(each.symbol, each.id)]
+    return [each for each in events if not isinstance(each, Fill) or session.memory.is_fresh(each)]

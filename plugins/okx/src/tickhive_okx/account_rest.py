@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from tickhive.channels import Channel, DataType
+from tickhive.events import Gap
 from tickhive.plugin import Event, Fetch, SessionView
 from tickhive_okx.account import FillRow, OrderRow, fill, order
 from tickhive_okx.fetches import fetch_for, read_rows
 from tickhive_okx.settings import OKXSettings
 
-ORDERS_PENDING, FILLS = "trade/orders-pending", "trade/fills"
+ORDERS_PENDING, ORDER_DETAILS, FILLS = "trade/orders-pending", "trade/order", "trade/fills"
 ROWS_PER_PAGE = 100
 
 _order_row = msgspec.json.Decoder(OrderRow, strict=False).decode
@@ -32,6 +33,12 @@ def account_snapshot(session: SessionView, channel: Channel) -> Fetch | None:
     if channel.data_type is DataType.FILL and not channel.params and settings.recent_fills:
         return _page(settings, FILLS, channel, left=settings.recent_fills)
     return None
+
+
+def order_details(session: SessionView, channel: Channel, gap: Gap) -> Fetch:
+    """One order, open or not; OKX forgets those cancelled without a fill after two hours."""
+    native = session.instruments.native(gap.symbol)
+    return fetch_for(session.settings, ORDER_DETAILS, f"instId={native}&ordId={gap.first_id}", channel)
 
 
 def _page(settings: OKXSettings, path: str, channel: Channel | None, after: str = "", left: int = 0) -> Fetch:
@@ -59,6 +66,13 @@ def _read_orders(
     return [*events, _page(session.settings, ORDERS_PENDING, fetch.channel, last)]
 
 
+def _read_order(
+    session: SessionView, fetch: Fetch, rows: Sequence[Raw], query: Mapping[str, str], at: int
+) -> Sequence[Event]:
+    """One order."""
+    return read_rows(rows, lambda raw: [order(_order_row(raw), session.account, session, at)], ORDER_DETAILS)
+
+
 def _read_fills(
     session: SessionView, fetch: Fetch, rows: Sequence[Raw], query: Mapping[str, str], at: int
 ) -> Sequence[Event | Fetch]:
@@ -79,4 +93,8 @@ def _read_fills(
     return [*events, _page(session.settings, FILLS, fetch.channel, last, left)]
 
 
-READERS: dict[str, Callable[..., Sequence[Any]]] = {ORDERS_PENDING: _read_orders, FILLS: _read_fills}
+READERS: dict[str, Callable[..., Sequence[Any]]] = {
+    ORDERS_PENDING: _read_orders,
+    ORDER_DETAILS: _read_order,
+    FILLS: _read_fills,
+}

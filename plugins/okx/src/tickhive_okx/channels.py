@@ -10,6 +10,7 @@ import msgspec
 from attrs import define, field, frozen
 
 from tickhive.channels import Channel, DataType
+from tickhive.events import Fill
 from tickhive_okx import account, pushes
 from tickhive_okx.instruments import InstrumentRow, index_of, type_of
 from tickhive_okx.values import Numeral
@@ -139,11 +140,12 @@ class Memory:
     """What one socket has asked for: the channels behind each argument.
 
     Several channels may share one: all symbols of an instrument type, all instruments of an index, two spellings of a
-    bar, an account's orders and fills. ``fills`` are those that were told, by symbol and id.
+    bar, an account's orders and fills. ``fills`` are those that were told, by symbol, trade and
+    order: a trade with oneself fills two.
     """
 
     channels: dict[Key, list[Channel]] = field(factory=dict)
-    fills: dict[tuple[str, str], None] = field(factory=dict)
+    fills: dict[tuple[str, str, str], None] = field(factory=dict)
 
     def carried(self, key: Key) -> Sequence[Channel]:
         """The channels this argument was sent for."""
@@ -158,11 +160,12 @@ class Memory:
         channels = self.carried(key)
         return not channels or any(channel.data_type is data_type for channel in channels)
 
-    def is_fresh(self, symbol: str, id: str) -> bool:
+    def is_fresh(self, fill: Fill) -> bool:
         """Note a fill; false when it was told before."""
-        if (symbol, id) in self.fills:
+        key = (fill.symbol, fill.id, fill.order_id)
+        if key in self.fills:
             return False
-        self.fills[(symbol, id)] = None
+        self.fills[key] = None
         if len(self.fills) > MOST_FILLS:
             del self.fills[next(iter(self.fills))]
         return True

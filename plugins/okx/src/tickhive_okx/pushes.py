@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
+from tickhive.channels import EVERY
 from tickhive.events import (
     BookDelta,
     BookSnapshot,
@@ -351,9 +352,14 @@ price_limits = each(
 
 
 def instrument_updates(push: Push[InstrumentRow], session: SessionView, at: int) -> Sequence[Event]:
-    """``instruments``: changes only, of one instrument type; the whole list comes by REST."""
-    asked = {channel.native for channel in session.memory.carried(push.arg.key)}
-    return [instrument_update(row, session, at) for row in push.data if not asked or row.inst_id in asked]
+    """``instruments``: changes only, of one instrument type; the whole list comes by REST.
+
+    What was asked for by name is handed out, or all of it where a channel is for every instrument.
+    """
+    carried = session.memory.carried(push.arg.key)
+    asked = {channel.native for channel in carried}
+    every = not asked or any(channel.symbol == EVERY for channel in carried)
+    return [instrument_update(row, session, at) for row in push.data if every or row.inst_id in asked]
 
 
 def instrument_update(row: InstrumentRow, session: SessionView, at: int) -> Event:

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import BookSnapshot, Candle, Gap, InstrumentUpdate, Trade
 from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, Rejected, SessionView, Unknown, hookimpl
-from tickhive_okx.account_rest import FILLS, ORDERS_PENDING, account_snapshot
+from tickhive_okx.account_rest import FILLS, ORDER_DETAILS, ORDERS_PENDING, account_snapshot, order_details
 from tickhive_okx.account_rest import READERS as ACCOUNT_READERS
 from tickhive_okx.channels import wire_for
 from tickhive_okx.codes import kind_of, reason_of
@@ -58,6 +58,7 @@ def limits() -> Sequence[Limit]:
         Limit(HISTORY_TRADES, 20, 2.0),
         Limit(HISTORY_CANDLES, 20, 2.0),
         Limit(ORDERS_PENDING, 60, 2.0),
+        Limit(ORDER_DETAILS, 60, 2.0),
         Limit(FILLS, 60, 2.0),
     )
 
@@ -89,8 +90,10 @@ def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
 @hookimpl
 def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
     """Missed trades, from the newest down to the one known before the gap, which shows that nothing is missing; missed
-    candles likewise, with one from either side of the gap.
+    candles likewise, with one from either side of the gap; and how an order ended that is open no more.
     """
+    if channel.data_type is DataType.ORDER:
+        return order_details(session, channel, gap)
     if channel.data_type is DataType.CANDLE and gap.start is not None and gap.end is not None:
         bar = wire_for(channel).name.removeprefix("candle")
         digits = bar.rstrip(ascii_letters)

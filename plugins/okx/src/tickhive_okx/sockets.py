@@ -113,11 +113,15 @@ def _refuse_pairs(channels: Iterable[Channel]) -> None:
 
 
 def _refuse_half_a_key(wanted: Mapping[Channel, Wire], credentials: Credentials | None) -> None:
-    """What asks for a login needs a whole API key. Without any the core asks whether the channels exist at all."""
+    """What asks for a login needs a whole API key."""
     channel = next((channel for channel, wire in wanted.items() if wire.place in LOGIN), None)
-    if channel is not None and credentials is not None and (lacking := missing(credentials)):
-        account = credentials.account
-        raise ValueError(f"OKX sends {channel.subscription} only after a login: account {account!r} has no {lacking}")
+    if channel is None:
+        return
+    login = f"OKX sends {channel.subscription} only after a login"
+    if credentials is None:
+        raise ValueError(f"{login}: name an account")
+    if lacking := missing(credentials):
+        raise ValueError(f"{login}: account {credentials.account!r} has no {lacking}")
 
 
 def _free_key(place: str, shards: Iterable[_Shard]) -> str:

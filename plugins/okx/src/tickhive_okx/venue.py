@@ -214,6 +214,22 @@ class OKXVenue(SimulatedVenue):
         product.row = product.row | fields
         market.announce(product)
 
+    def list_product(self, symbol: str) -> Product:
+        """Begin to trade an instrument and tell those who listen; ValueError for what trades here or could not."""
+        market = self._open_market()
+        (product,), (index,) = list_products([symbol], self._now)
+        if product.native in market.by_native:
+            raise ValueError(f"{symbol} trades here already")
+        market.add(product, index)
+        return product
+
+    def delist(self, symbol: str) -> None:
+        """End the trading of an instrument and tell those who listen: nothing more comes of it."""
+        market, product = self._open_market(), self.product(symbol)
+        for key in [key for key in self._listeners if CHANNELS[key[0]].by == "instId" and key[1] == product.native]:
+            del self._listeners[key]
+        market.delist(product)
+
     def native(self, symbol: str) -> str:
         """OKX's name of a normalised symbol; KeyError when it does not trade here."""
         if self._recorded is not None:
@@ -290,7 +306,7 @@ class OKXVenue(SimulatedVenue):
             del client.keys[key]
 
     def _unsubscribe(self, client: Client, arg: object, asked: Asked) -> None:
-        key = judge(client, arg, self._offers, asked.id)
+        key = judge(client, arg, lambda key: key in client.keys or self._offers(key), asked.id)
         if isinstance(key, str):
             self._say(client, key)
             return

@@ -37,7 +37,8 @@ class SimulatedAccount:
 
     Instruments are named as OKX does; amounts are texts. Nothing is matched: orders rest until they are filled or
     cancelled here. ``page`` is how many rows a push of a snapshot holds, ``connections`` how many sockets may subscribe
-    one of the channels that OKX counts. ``tell`` and ``clock`` (ns UTC) are the venue's.
+    one of the channels that OKX counts. ``ended`` orders are
+    those that OKX still knows. ``tell`` and ``clock`` (ns UTC) are the venue's.
     """
 
     key: str = field(repr=False)
@@ -51,6 +52,7 @@ class SimulatedAccount:
     balances: dict[str, Row] = Factory(dict)
     positions: dict[str, Row] = Factory(dict)
     orders: dict[str, Row] = Factory(dict)
+    ended: dict[str, Row] = Factory(dict)
     fills: list[Row] = Factory(list)
     tell: Tell = field(default=lambda account, channel, rows: None, repr=False)
     clock: Callable[[], int] = field(default=lambda: 0, repr=False)
@@ -153,6 +155,7 @@ class SimulatedAccount:
     def cancel(self, order: str, source: str = "1") -> None:
         """An open order is gone."""
         row = self.orders.pop(order) | {"state": "canceled", "cancelSource": source, "uTime": self._now()}
+        self.ended[order] = row
         self.tell(self, "orders", [row])
 
     def fill(
@@ -178,6 +181,7 @@ class SimulatedAccount:
         }  # fmt: skip
         if row["state"] == "filled":
             del self.orders[order]
+            self.ended[order] = row
         else:
             self.orders[order] = row
         bill = {
@@ -217,6 +221,7 @@ class SimulatedAccount:
             "state": "filled", "tradeId": "0", "fillSz": sz, "fillPx": px, "accFillSz": sz, "avgPx": px,
             "fillTime": self._now(), "uTime": self._now(),
         }  # fmt: skip
+        self.ended[id] = row
         bill = {name: row[name] for name in ("instType", "instId", "ordId", "clOrdId", "fillPx", "fillSz", "side")}
         trade = f"-{next(self._trade_ids)}"
         times = {"ts": row["uTime"], "fillTime": row["uTime"], "billId": str(next(self._bill_ids))}

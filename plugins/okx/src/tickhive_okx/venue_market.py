@@ -10,7 +10,7 @@ from attrs import Factory, define, field
 
 from tickhive.channels import DataType
 from tickhive.simulation.ladder import Row
-from tickhive.simulation.market import Change, Market
+from tickhive.simulation.market import Change, Index, Market
 from tickhive.simulation.stock import Stock
 from tickhive.simulation.tape import Bar
 from tickhive_okx.venue_channels import BARS, TICK_BY_TICK, Frame, Key, Publish, arg_of
@@ -76,7 +76,7 @@ class MarketSource:
     """
 
     market: Market
-    products: Sequence[Product]
+    products: list[Product]
     wanted: Mapping[Key, Container[int]]
     publish: Publish
     checksums: bool = False
@@ -96,10 +96,7 @@ class MarketSource:
         self._fine = FineBooks(self._fine_book, self.market.stocks, self.sequence)
         self._builders = self._pace()
         for product in self.products:
-            self.by_native[product.native] = product
-            stock = self.market.stocks[product.native]
-            desk = _Desk(product, stock, stock.bids.watch(), stock.asks.watch(), stock.sequence)
-            self._desks[product.native] = desk
+            self._open(product)
         self._next_tick = self.market.start - self.market.start % TICK + TICK
 
     def offers(self, key: Key, types: Container[str], by: str) -> bool:
@@ -112,6 +109,26 @@ class MarketSource:
             return any(product.index == name for product in self.products)
         product = self.by_native.get(name)
         return product is not None and product.type in types and not (product.type == "OPTION" and key[0] == "candle1s")
+
+    def _open(self, product: Product) -> None:
+        self.by_native[product.native] = product
+        stock = self.market.stocks[product.native]
+        self._desks[product.native] = _Desk(product, stock, stock.bids.watch(), stock.asks.watch(), stock.sequence)
+
+    def add(self, product: Product, index: Index) -> None:
+        """An instrument begins to trade; the listeners of the instruments channel are told."""
+        self.market.add(product.listing, index)
+        self.products.append(product)
+        self._open(product)
+        self.announce(product)
+
+    def delist(self, product: Product) -> None:
+        """An instrument trades no more; the listeners of the instruments channel are told. Nobody may listen to it."""
+        self.market.delist(product.native)
+        self.products.remove(product)
+        del self.by_native[product.native]
+        product.row = product.row | {"state": "expired"}
+        self.announce(product)
 
     def advance(self, until: int) -> int:
         """Let the market go on until then; answers when there is something to do next."""

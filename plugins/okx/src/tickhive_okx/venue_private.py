@@ -138,6 +138,13 @@ def _orders_pending(account: SimulatedAccount, query: Mapping[str, str]) -> Iter
     return _page(account.orders.values(), query, "ordId")
 
 
+def _order(account: SimulatedAccount, query: Mapping[str, str]) -> Iterable[Any]:
+    row = account.orders.get(query.get("ordId", "")) or account.ended.get(query.get("ordId", ""))
+    if row is None or row["instId"] != query.get("instId"):
+        raise Refused("51603", "Order does not exist")
+    return [row]
+
+
 def _fills(account: SimulatedAccount, query: Mapping[str, str]) -> Iterable[Any]:
     begin, end = bound_in(query, "begin") or 0, bound_in(query, "end") or _EVER
     return _page((row for row in account.fills if begin <= int(row["ts"]) <= end), query, "billId")
@@ -154,5 +161,6 @@ _ROUTES: Mapping[str, Callable[[SimulatedAccount, Mapping[str, str]], Iterable[A
     "/api/v5/account/balance": _balance,
     "/api/v5/account/positions": _positions,
     "/api/v5/trade/orders-pending": _orders_pending,
+    "/api/v5/trade/order": _order,
     "/api/v5/trade/fills": _fills,
 }

@@ -1,0 +1,134 @@
+"""What an account's channels do not say by themselves: how things stand, and how orders ended while nobody listened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from tickhive.channels import Channel, DataType
+from tickhive.events import Gap, MarketEvent, Order
+from tickhive.plugin.contract import Fetch, Malformed, Rejected
+from tickhive.session.continuity import moment
+from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING
+from tickhive.session.timers import SECOND
+
+if TYPE_CHECKING:
+    from tickhive.session.session import Session
+
+_LONGEST_WAIT_SECONDS = 60
+
+
+@define(eq=False)
+class Standing:
+    """Requests for how a channel stands: its snapshot, page by page. ``whole``: everything could be read so far."""
+
+    channel: Channel
+    whole: bool = True
+    again: bool = False
+
+    def note(self, event: object) -> None:
+        """Look at what an answer said."""
+        if isinstance(event, Rejected):
+            self.whole = False
+            self.again = event.kind in ("rate", "retry")
+        elif isinstance(event, Malformed):
+            self.whole = False
+
+
+@define(eq=False)
+class LastWord:
+    """A request for how one order ended; ``gap`` is told where nobody says."""
+
+    order: Order
+    gap: Gap
+
+    def note(self, event: object) -> None:
+        """Look at what an answer said."""
+
+
+class AccountDesk:
+    """Fetches for one socket how its private channels stand, each once it is confirmed, and again where that failed.
+
+    Orders that were open before this socket was, and are not among those fetched, have ended: ``backfill`` is asked
+    about each, with a Gap of ``DataType.ORDER`` whose ids are the order's. What nobody says is told as that Gap.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._asked: set[Channel] = set()
+        self._failures = 0
+
+    def order(self, event: Order, frame: bytes, at: int, out: list[MarketEvent]) -> None:
+        """An order is in another state."""
+        session = self._session
+        session.feed.orders.note(event)
+        line = session.line.last[Order]
+        if event.symbol in line:
+            line[event.symbol] = event
+            out.append(event)
+        else:
+            session.streams.first(event, frame, at, out)
+
+    def ask(self) -> None:
+        """Fetch how the channels stand that were confirmed since the last call."""
+        asking = self._session.asking
+        for channel in asking.channels:
+            if (
+                channel.data_type.private
+                and channel not in self._asked
+                and asking.state(channel) in (ACKNOWLEDGED, RECEIVING)
+            ):
+                self._asked.add(channel)
+                answer = self._session.hooks.one("snapshot", session=self._session, channel=channel)
+                if isinstance(answer, Fetch):
+                    self._session.send_fetch(answer, Standing(channel))
+
+    def ended(self, asked: Standing | LastWord, at: int, out: list[MarketEvent]) -> None:
+        """All that was asked was answered."""
+        if isinstance(asked, LastWord):
+            self._give_up(asked, out)
+        elif asked.again:
+            self.failed(asked, at, out)
+        else:
+            self._failures = 0
+            if asked.whole and asked.channel.data_type is DataType.ORDER:
+                self._look_for_endings(asked.channel, at, out)
+
+    def failed(self, asked: Standing | LastWord, at: int, out: list[MarketEvent]) -> None:
+        """Something could not be asked."""
+        if isinstance(asked, LastWord):
+            self._give_up(asked, out)
+            return
+        wait = min(_LONGEST_WAIT_SECONDS, 2 ** min(self._failures, 6))
+        self._failures += 1
+        self._session.timers.set(self._ask_again, asked.channel, at + wait * SECOND)
+
+    def _ask_again(self, channel: Any, _at: int, _out: list[MarketEvent]) -> None:
+        self._asked.discard(channel)
+        self.ask()
+
+    def _look_for_endings(self, channel: Channel, at: int, out: list[MarketEvent]) -> None:
+        session = self._session
+        since = session.statistics.connected_at or at
+        for order in session.feed.orders.untold(session.account, since):
+            cause = "the order is open no more, and how it ended was not told"
+            gap = Gap(
+                order.exchange, order.symbol, None, at, DataType.ORDER, moment(order), None, cause, order.id, order.id,
+                params=channel.params,
+            )  # fmt: skip
+            asked = LastWord(order, gap)
+            answer = None
+            if session.feed.stack.offers("backfill"):
+                answer = session.hooks.one("backfill", session=session, channel=channel, gap=gap)
+            if isinstance(answer, Fetch):
+                session.send_fetch(answer, asked)
+            else:
+                self._give_up(asked, out)
+
+    def _give_up(self, asked: LastWord, out: list[MarketEvent]) -> None:
+        """Where nothing was heard of the order meanwhile, say so."""
+        session, order = self._session, asked.order
+        if session.feed.orders.forget(order):
+            session.statistics.gaps += 1
+            out.append(asked.gap)

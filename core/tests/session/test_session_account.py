@@ -1,0 +1,206 @@
+"""Orders of an account over cuts: what is open is asked for, what ended unheard is found out or told as a Gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
+from tickhive.events import Gap, Order
+from tickhive.plugin.contract import Accepted, Answer, Credentials, Dial, Fetch, Malformed, Rejected, Request
+from tickhive.plugin.hookspecs import hookimpl
+from tickhive.plugin.stack import ExchangeStack
+from tickhive.session import Feed, Session
+from tickhive.session.orders import Orders
+
+SECOND = 1_000_000_000
+ORDERS = Channel(EVERY, EVERY, DataType.ORDER)
+
+
+def order(id: str, status: Any, at: int) -> Order:
+    return Order("umbra", "A-B", None, at, "main", id, "buy", "limit", status, Decimal(1), Decimal(0))
+
+
+class Umbra:
+    """Answers lists of [id, status]; a bare text instead is an error, a number a further page."""
+
+    @hookimpl
+    def connect(self, channels):
+        return ()
+
+    @hookimpl
+    def subscribe(self, session, channels):
+        return [Request("sub", channels, "1")]
+
+    @hookimpl
+    def snapshot(self, session, channel):
+        return Fetch("https://umbra.test/open", channel=channel)
+
+    @hookimpl
+    def parse(self, frame, at):
+        said = json.loads(frame)
+        return [Accepted("1")] if said == "ok" else [order(*each, at) for each in said]
+
+    @hookimpl
+    def read(self, fetch, answer, at):
+        found: list[Any] = []
+        for each in json.loads(answer.body):
+            match each:
+                case int():
+                    found.append(Fetch(f"https://umbra.test/page{each}"))
+                case "bad":
+                    found.append(Malformed("bad"))
+                case str():
+                    found.append(Rejected("no", each))
+                case _:
+                    found.append(order(*each, at))
+        return found
+
+
+class Backfilling(Umbra):
+    @hookimpl
+    def backfill(self, channel, gap):
+        assert gap.data_type is DataType.ORDER
+        return Fetch(f"https://umbra.test/order/{gap.first_id}", channel=channel)
+
+
+class Line:
+    """One feed, one socket after the other."""
+
+    def __init__(self, plugin: Umbra) -> None:
+        stack = ExchangeStack.from_plugin("umbra", plugin)
+        self.feed = Feed(stack, "umbra", None, InstrumentTable("umbra"))
+        self.stack, self.at = stack, SECOND
+
+    def open(self) -> None:
+        self.at += SECOND
+        dial = Dial("a", ("wss://umbra.test",), (ORDERS,))
+        self.session = Session(self.stack, dial, self.feed, credentials=Credentials("main", "k"))
+        self.session.opened(self.at)
+        self.hear("ok")
+
+    def hear(self, said: Any) -> Sequence[Any]:
+        self.at += SECOND
+        return self.session.receive([json.dumps(said).encode()], self.at)
+
+    def asked(self) -> list[str]:
+        return [fetch.url.rpartition("test/")[2] for fetch in self.session.fetches]
+
+    def answer(self, said: Any) -> list[Any]:
+        self.at += SECOND
+        fetch = self.session.fetches.pop(0)
+        return self.session.answered(fetch, Answer(200, json.dumps(said).encode()), self.at)
+
+    def fail(self, **how: Any) -> list[Any]:
+        return self.session.fetch_failed(self.session.fetches.pop(0), "no way", self.at, **how)
+
+    def cut(self) -> None:
+        self.at += SECOND
+        self.session.closed("cut", self.at)
+
+
+def told(events: Sequence[Any]) -> list[Any]:
+    """Orders by id and status, endings nobody tells as the id with None."""
+    found: list[Any] = []
+    for event in events:
+        if isinstance(event, Order):
+            found.append((event.id, event.status))
+        elif isinstance(event, Gap) and event.first_id is not None:
+            assert event.data_type is DataType.ORDER
+            assert event.first_id == event.last_id
+            found.append((event.first_id, None))
+    return found
+
+
+def interrupted(plugin: Umbra, *, then: Callable[[Line], None] = lambda line: None) -> Line:
+    """Orders 1 and 2 were open when the socket was lost, 3 had ended; another one is open and asks how things stand."""
+    line = Line(plugin)
+    line.open()
+    line.answer([["1", "open"]])
+    line.hear([["2", "partially_filled"], ["3", "open"], ["3", "filled"]])
+    then(line)
+    line.cut()
+    line.open()
+    assert line.asked() == ["open"]
+    return line
+
+
+def test_an_order_that_ended_unheard_is_asked_about() -> None:
+    line = interrupted(Backfilling())
+    assert told(line.answer([["2", "open"]])) == [("2", "open")]
+    assert line.asked() == ["order/1"]
+    assert told(line.answer([["1", "cancelled"]])) == [("1", "cancelled")]
+    assert line.asked() == []
+
+
+def test_pages_are_read_to_the_end_first() -> None:
+    line = interrupted(Backfilling())
+    assert told(line.answer([["1", "open"], 2])) == [("1", "open")]
+    assert line.asked() == ["page2"]
+    line.answer([["2", "open"]])
+    assert line.asked() == []
+
+
+@pytest.mark.parametrize("plugin", [Umbra, Backfilling])
+def test_what_nobody_tells_is_a_gap_once(plugin: type[Umbra]) -> None:
+    line = interrupted(plugin())
+    found = told(line.answer([]))
+    while line.session.fetches:
+        found += told(line.answer([]) if len(line.session.fetches) > 1 else line.fail())
+    assert sorted(found) == [("1", None), ("2", None)]
+    line.cut()
+    line.open()
+    assert told(line.answer([])) == []
+    assert line.asked() == []
+
+
+def test_what_was_heard_meanwhile_needs_no_gap() -> None:
+    line = interrupted(Backfilling())
+    line.answer([["2", "open"]])
+    line.hear([["1", "filled"]])
+    assert told(line.fail()) == []
+
+
+@pytest.mark.parametrize("said", [["bad"], ["request"], ["retry"], "unreadable"], ids=str)
+def test_a_list_that_is_not_whole_ends_nothing(said: Any) -> None:
+    line = interrupted(Umbra())
+    assert told(line.answer(said)) == []
+    assert line.session.close_reason is None
+
+
+def test_what_failed_is_asked_again_less_and_less_often() -> None:
+    line = interrupted(Umbra())
+    waits = []
+    for attempt in range(4):
+        line.answer(["rate"]) if attempt == 1 else line.fail()
+        assert line.asked() == []
+        failed_at = line.at
+        while not line.session.fetches:
+            due = line.session.deadline()
+            assert due is not None
+            line.at = max(line.at, due)
+            line.session.tick(line.at)
+        waits.append((line.at - failed_at) // SECOND)
+        assert line.asked() == ["open"]
+    assert waits == [1, 2, 4, 8]
+    assert told(line.answer([["1", "open"]])) == [("1", "open"), ("2", None)]
+
+
+def test_a_signature_the_venue_does_not_accept_ends_the_feed() -> None:
+    line = interrupted(Umbra())
+    line.fail(unauthorised=True)
+    assert line.session.fatal == line.session.close_reason == "the venue refused the credentials (no way)"
+
+
+def test_a_socket_that_lags_opens_nothing_again() -> None:
+    orders = Orders()
+    for status in ("open", "filled", "open"):
+        orders.note(order("1", status, 5))
+    assert orders.untold("main", 9) == []
+    orders.note(order("2", "open", 5))
+    assert [each.id for each in orders.untold("main", 9)] == ["2"]
+    assert orders.untold("other", 9) == orders.untold("main", 5) == []

@@ -330,3 +330,26 @@ def test_every_candle_is_delivered_closed_once_or_lies_in_a_reported_gap(talk, s
     if speaking.feed.candle_starts.of(next(event for event in out if isinstance(event, Candle))).sparse:
         return  # of a venue that leaves out intervals only an interruption tells
     assert there <= accounted
+
+
+def test_a_candle_that_ran_on_a_socket_that_hung_and_on_no_other_is_fetched(running_at_10):
+    one = running_at_10
+    one.at += 10 * SECOND
+    two = one.twin()
+    assert shown(two.hear(running(11))) == ["11~"]
+    assert shown(two.hear(candle(11), running(12))) == ["11", "12~"]
+    assert one.data(one.session.closed("no answer to the heartbeat", one.at)) == []
+    assert asked(two) == ["10-10"]
+    assert shown(two.answer(two.take_fetch(), *candles(8, 11))) == ["late 10", "gap 10-10 whole"]
+
+
+def test_a_candle_that_another_socket_closed_before_is_not_missing(running_at_10):
+    one = running_at_10
+    two = one.twin()
+    two.hear(candle(10), running(11))
+    two.session.closed("cut", two.at)
+    two.at = one.at = one.at + 10 * SECOND
+    three = one.twin()
+    three.hear(running(11))
+    assert one.data(one.session.closed("no answer to the heartbeat", one.at)) == []
+    assert asked(three) == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
-from attrs import define
+from attrs import define, field
 
 from tickhive.errors import ConfigurationError
 from tickhive.events import Candle
@@ -16,6 +17,7 @@ PROOF = 8
 _MOST_TRIALS = 4  # a stream that skips so often without a loss has no candles for intervals without trades
 _FORGIVEN = 128  # unless this many follow on each other
 _MOST_STREAMS = 100_000
+_MOST_UNCLOSED = 8
 _NAME = re.compile(r"([1-9]\d{0,3})([smhHdDwWM])(?:utc)?")
 
 
@@ -50,6 +52,7 @@ class Series:
 
     ``latest`` is the candle with the highest start. ``run`` counts how many followed on each other, ``trials`` how
     often a skip was no loss. ``cut`` is why the stream was interrupted, until a candle shows what was missed.
+    ``unclosed`` are the starts of the last candles that were followed by the next one before they came closed.
     """
 
     interval: Interval | None
@@ -57,6 +60,7 @@ class Series:
     run: int = 0
     trials: int = 0
     cut: str | None = None
+    unclosed: deque[int] = field(factory=lambda: deque(maxlen=_MOST_UNCLOSED))
 
     def between(self, candle: Candle) -> tuple[int, int] | None:
         """The starts of the first and the last closed candle missing before this one; None when none is.
@@ -76,7 +80,12 @@ class Series:
     def go_on(self, candle: Candle) -> None:
         """Take a candle that is not older than the latest one."""
         if candle.start > self.latest.start:
-            self.run = self.run + 1 if self.follows(candle) else 0
+            if not self.follows(candle):
+                self.run = 0
+            else:
+                self.run += 1
+                if not self.latest.closed:
+                    self.unclosed.append(self.latest.start)
             if self.run >= _FORGIVEN:
                 self.trials = 0
             self.cut = None

@@ -135,6 +135,12 @@ class RefillDesk:
         series = self._session.feed.candle_starts.of(before)
         if series.interval is None:
             return first.start == before.start
+        if before.start < first.start <= series.latest.start:
+            # Another socket has gone on since. How the candle ended that ran here may have come on neither.
+            if before.start not in series.unclosed:
+                return True
+            series.unclosed.remove(before.start)
+            return self._candles_missing(gap, (before.start, before.start), series, first, at)
         if first.start < series.latest.start:
             series.cut = gap.cause  # it shows nothing yet
             return True
@@ -143,9 +149,13 @@ class RefillDesk:
             aligned = first.start == series.latest.start or series.follows(first)
             series.go_on(first)
             return aligned
+        seen_to = self._candles_missing(gap, span, series, first, at)
+        series.go_on(first)
+        return seen_to
+
+    def _candles_missing(self, gap: Gap, span: tuple[int, int], series: Series, first: Candle, at: int) -> bool:
         gap.start, gap.end = span
         hole = self._candle_hole(gap, series, first, at)
-        series.go_on(first)
         return hole is not None and self._open(hole, at)
 
     def _trade_hole(self, gap: Gap, at: int) -> TradeHole | None:
@@ -215,9 +225,13 @@ class RefillDesk:
         """A candle came live after its successors; answers whether it is to be handed out."""
         if ((candle.symbol, candle.interval), candle.start) in self._session.feed.refilled:
             return False
-        for hole in self._everywhere():
-            if candle.closed and isinstance(hole, CandleHole) and hole.holds(candle):
-                hole.known.add(candle.start)
+        if candle.closed:
+            unclosed = self._session.feed.candle_starts.of(candle).unclosed
+            if candle.start in unclosed:
+                unclosed.remove(candle.start)
+            for hole in self._everywhere():
+                if isinstance(hole, CandleHole) and hole.holds(candle):
+                    hole.known.add(candle.start)
         return True
 
     def _everywhere(self) -> Iterable[Hole]:

@@ -102,7 +102,7 @@ def _no_interruption(self: Continuity, *arguments: Any) -> Any:
 MUTANTS = (
     Mutant("rule 1, the chain, is not applied", _judging(_no_rule_1)),
     Mutant("rule 2, already known, is not applied", _judging(_no_rule_2), seeds=(5, 9)),
-    Mutant("rule 3, the bridge from a fetched snapshot, is not applied", _judging(_no_rule_3), seeds=(23, 77)),
+    Mutant("rule 3, the bridge from a fetched snapshot, is not applied", _judging(_no_rule_3), seeds=(91, 102)),
     Mutant("rule 4, the next number, is not applied", _judging(_no_rule_4)),
     Mutant("rule 5, anything else is a gap, is not applied", _judging(_no_rule_5), seeds=(1, 4)),
     Mutant("checksums are not compared", _with(BookDesk, "checksum", lambda *arguments: None)),

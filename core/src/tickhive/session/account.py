@@ -11,12 +11,10 @@ from tickhive.events import Gap, MarketEvent, Order
 from tickhive.plugin.contract import Fetch, Malformed, Rejected
 from tickhive.session.continuity import moment
 from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING
-from tickhive.session.timers import SECOND
+from tickhive.session.timers import doubled_wait
 
 if TYPE_CHECKING:
     from tickhive.session.session import Session
-
-_LONGEST_WAIT_SECONDS = 60
 
 
 @define(eq=False)
@@ -42,9 +40,6 @@ class LastWord:
 
     order: Order
     gap: Gap
-
-    def note(self, event: object) -> None:
-        """Look at what an answer said."""
 
 
 class AccountDesk:
@@ -100,9 +95,8 @@ class AccountDesk:
         if isinstance(asked, LastWord):
             self._give_up(asked, out)
             return
-        wait = min(_LONGEST_WAIT_SECONDS, 2 ** min(self._failures, 6))
+        self._session.timers.set(self._ask_again, asked.channel, at + doubled_wait(self._failures))
         self._failures += 1
-        self._session.timers.set(self._ask_again, asked.channel, at + wait * SECOND)
 
     def _ask_again(self, channel: Any, _at: int, _out: list[MarketEvent]) -> None:
         self._asked.discard(channel)

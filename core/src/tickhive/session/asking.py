@@ -11,12 +11,10 @@ from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Accepted, Rejected, Request, Unsubscribed
 from tickhive.session.ledger import ACKNOWLEDGED, ASKED, RECEIVING, Carried, SubscriptionState
-from tickhive.session.timers import SECOND
+from tickhive.session.timers import SECOND, doubled_wait
 
 if TYPE_CHECKING:
     from tickhive.session.session import Session
-
-_LONGEST_WAIT_SECONDS = 60
 
 
 @define(eq=False)
@@ -322,7 +320,7 @@ class Asking:
         if carried is None:
             return
         attempts = self._session.feed.ledger.postponed(carried, reason, at)
-        self._later[channel] = at + min(_LONGEST_WAIT_SECONDS, 2 ** min(max(attempts - 1, 0), 6)) * SECOND
+        self._later[channel] = at + doubled_wait(attempts - 1)
         self._session.timers.set(self._again, None, min(self._later.values()))
 
     def _again(self, _about: None, at: int, _out: list[MarketEvent]) -> None:

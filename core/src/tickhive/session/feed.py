@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
@@ -136,6 +136,10 @@ class Feed:
 
     # Holes
 
+    def open_holes(self) -> Iterator[Hole]:
+        """Those that are being filled: the ones that wait for a socket, then those of each socket."""
+        return itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
+
     def trades_seen(self, symbol: str) -> tuple[int, int] | None:
         """The trades of a symbol that were handed out, and how many there are by their ids; None where the ids were not
         shown to be consecutive.
@@ -144,16 +148,15 @@ class Feed:
         if span is None:
             return None
         expected = span[1] - span[0] + 1
-        waiting = itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
-        lost = self.missed_trades.get(symbol, 0) + sum(hole.lost() for hole in waiting if hole.gap.symbol == symbol)
+        waiting = (hole.lost() for hole in self.open_holes() if hole.gap.symbol == symbol)
+        lost = self.missed_trades.get(symbol, 0) + sum(waiting)
         return max(0, expected - lost), expected
 
     def lacks(self, symbol: str, number: int) -> bool:
         """Whether the trade of this id is known to be missing: waited for, or told so."""
         if self.trade_ids.lacks(symbol, number):
             return True
-        holes = itertools.chain(self.holes, *(session.refill.holes for session in self.sessions))
-        return any(isinstance(hole, TradeHole) and hole.holds(symbol, number) for hole in holes)
+        return any(isinstance(hole, TradeHole) and hole.holds(symbol, number) for hole in self.open_holes())
 
     def finish(self) -> list[MarketEvent]:
         """No further socket will come: what was refilled of the holes that still wait, and their gaps as they stand.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ Given: TypeAlias = tuple[str | tuple[str, str], int]
 
 
 @define(eq=False)
-class Hole:
+class Hole(ABC):
     """What is missing of one stream between two of its events, while it is being fetched: the numbers ``first`` to
     ``last``, both inclusive.
 
@@ -41,37 +42,37 @@ class Hole:
     fault: str | None = field(default=None, init=False)
     refused: bool = field(default=False, init=False)
 
+    @abstractmethod
     def take(self, event: MarketEvent) -> None:
         """Note a fetched event, if it was missed; the same one again changes nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def full(self) -> bool:
         """Whether no more events are held."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missed(self) -> Sequence[Trade | Candle]:
         """What was fetched and did not come live, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def given(self) -> Iterator[Given]:
         """The ids of what is handed out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lacking(self) -> tuple[int, int] | None:
         """The lowest and the highest number that is still missing; None when nothing is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wanted(self) -> Gap:
         """The gap as it stands now: what `backfill` is asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def came(self) -> bool:
         """Whether a part of it came live after all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def narrow(self) -> None:
         """What came live at either end is in no gap."""
-        raise NotImplementedError
 
     def open(self) -> Iterable[tuple[int, int]]:
         """The first and the last id of each run of trades that are known to be missing still."""

@@ -208,7 +208,7 @@ class RefillDesk:
         """A trade came live after its successors: it need not be fetched, or was handed out already."""
         symbol, number, count = stray.trade.symbol, stray.number, stray.trade.count
         feed = self._session.feed
-        holes = [hole for hole in self._everywhere() if isinstance(hole, TradeHole) and hole.holds(symbol, number)]
+        holes = [hole for hole in feed.open_holes() if isinstance(hole, TradeHole) and hole.holds(symbol, number)]
         lacking = [hole for hole in holes if number not in hole.known]
         if stray.known:
             double = not lacking and not feed.trade_ids.lacks(symbol, number)
@@ -226,18 +226,14 @@ class RefillDesk:
         if ((candle.symbol, candle.interval), candle.start) in self._session.feed.refilled:
             return False
         if candle.closed:
-            unclosed = self._session.feed.candle_starts.of(candle).unclosed
+            feed = self._session.feed
+            unclosed = feed.candle_starts.of(candle).unclosed
             if candle.start in unclosed:
                 unclosed.remove(candle.start)
-            for hole in self._everywhere():
+            for hole in feed.open_holes():
                 if isinstance(hole, CandleHole) and hole.holds(candle):
                     hole.known.add(candle.start)
         return True
-
-    def _everywhere(self) -> Iterable[Hole]:
-        """The holes of all sockets, and those that wait for one."""
-        feed = self._session.feed
-        return itertools.chain(feed.holes, *(session.refill.holes for session in feed.sessions))
 
     # Asking
 

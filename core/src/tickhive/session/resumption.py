@@ -33,8 +33,7 @@ def standing(feed: Feed) -> list[MarketEvent]:
             if highest is not None and (trade_number(highest) or 0) > (trade_number(event) or 0):
                 latest[stream] = highest
     books = [keeper.latest for keeper in feed.books.values() if keeper.latest is not None]
-    holes = itertools.chain(feed.holes, *(session.refill.holes for session in feed.sessions))
-    return [*(evolve(hole.gap) for hole in holes), *latest.values(), *books]
+    return [*(evolve(hole.gap) for hole in feed.open_holes()), *latest.values(), *books]
 
 
 def resume(feed: Feed, events: Iterable[MarketEvent], cause: str, channels: Iterable[Channel]) -> None:

@@ -14,6 +14,11 @@ SECOND = 1_000_000_000
 """Nanoseconds."""
 
 
+def doubled_wait(failures: int) -> int:
+    """How long to wait after so many failures before this one, ns: 1 s, twice as long each time, at most a minute."""
+    return min(60, 1 << min(max(failures, 0), 6)) * SECOND
+
+
 class Timers:
     """Actions and their moments, at most one moment for each action and subject.
 

@@ -204,3 +204,40 @@ def test_a_socket_that_lags_opens_nothing_again() -> None:
     orders.note(order("2", "open", 5))
     assert [each.id for each in orders.untold("main", 9)] == ["2"]
     assert orders.untold("other", 9) == orders.untold("main", 5) == []
+
+
+class Mute(Umbra):
+    """Nobody says how things stand."""
+
+    @hookimpl
+    def snapshot(self, session, channel):
+        return None
+
+
+def test_what_cannot_be_fetched_after_a_cut_is_one_gap_for_the_whole_account() -> None:
+    line = Line(Mute())
+    line.open()
+    line.hear([["1", "open"]])
+    heard = line.at
+    line.cut()
+    line.at += SECOND
+    dial = Dial("a", ("wss://umbra.test",), (ORDERS,))
+    line.session = Session(line.stack, dial, line.feed, credentials=Credentials("main", "k"))
+    line.session.opened(line.at)
+    gap, *_ = line.hear("ok")
+    assert isinstance(gap, Gap)
+    assert (gap.symbol, gap.data_type, gap.start, gap.end, gap.cause) == (EVERY, DataType.ORDER, heard, line.at, "cut")
+    assert line.hear([["2", "open"]])[0].symbol == "A-B"
+    assert line.session.statistics.gaps == 2  # that of the account, and that of the symbol heard of before
+    line.cut()
+    line.open()
+    assert line.session.statistics.gaps == 1
+
+
+def test_what_a_failed_request_tells_is_counted() -> None:
+    line = interrupted(Backfilling())
+    line.answer([["2", "open"]])
+    before = line.session.statistics.events
+    out = line.fail()
+    assert told(out) == [("1", None)]
+    assert line.session.statistics.events == before + len(out)

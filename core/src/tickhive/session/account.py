@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from tickhive.channels import Channel, DataType
+from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import Gap, MarketEvent, Order
 from tickhive.plugin.contract import Fetch, Malformed, Rejected
-from tickhive.session.continuity import moment
+from tickhive.session.continuity import StreamKey, moment
+from tickhive.session.feed import CLASS_OF
 from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING
 from tickhive.session.timers import doubled_wait
 
 if TYPE_CHECKING:
     from tickhive.session.session import Session
+
+
+def account_stream(channel: Channel) -> StreamKey:
+    """What stands for the whole of a private channel, whatever symbols its events have."""
+    return CLASS_OF[channel.data_type], EVERY
 
 
 @define(eq=False)
@@ -45,8 +51,10 @@ class LastWord:
 class AccountDesk:
     """Fetches for one socket how its private channels stand, each once it is confirmed, and again where that failed.
 
-    Orders that were open before this socket was, and are not among those fetched, have ended: ``backfill`` is asked
-    about each, with a Gap of ``DataType.ORDER`` whose ids are the order's. What nobody says is told as that Gap.
+    A channel whose state cannot be fetched and that no socket carried for a while is told of as one Gap whose symbol is
+    ``EVERY``. Orders that were open before this socket was, and are not among those fetched, have ended: ``backfill``
+    is asked about each, with a Gap of ``DataType.ORDER`` whose ids are the order's. What nobody says is told as that
+    Gap.
     """
 
     def __init__(self, session: Session) -> None:
@@ -65,8 +73,10 @@ class AccountDesk:
         else:
             session.streams.first(event, frame, at, out)
 
-    def ask(self) -> None:
-        """Fetch how the channels stand that were confirmed since the last call."""
+    def ask(self, at: int, out: list[MarketEvent]) -> None:
+        """Fetch how the channels stand that were confirmed since the last call; where that cannot be had, tell of the
+        time in which no socket carried them.
+        """
         asking = self._session.asking
         for channel in asking.channels:
             if (
@@ -76,8 +86,13 @@ class AccountDesk:
             ):
                 self._asked.add(channel)
                 answer = self._session.hooks.one("snapshot", session=self._session, channel=channel)
+                lost = self._session.feed.continuity.heard(account_stream(channel))
                 if isinstance(answer, Fetch):
                     self._session.send_fetch(answer, Standing(channel))
+                elif lost is not None:
+                    self._session.statistics.gaps += 1
+                    exchange, data_type, params = self._session.exchange, channel.data_type, channel.params
+                    out.append(Gap(exchange, EVERY, None, at, data_type, lost[0], at, lost[1], params=params))
 
     def ended(self, asked: Standing | LastWord, at: int, out: list[MarketEvent]) -> None:
         """All that was asked was answered."""
@@ -98,9 +113,9 @@ class AccountDesk:
         self._session.timers.set(self._ask_again, asked.channel, at + doubled_wait(self._failures))
         self._failures += 1
 
-    def _ask_again(self, channel: Any, _at: int, _out: list[MarketEvent]) -> None:
+    def _ask_again(self, channel: Any, at: int, out: list[MarketEvent]) -> None:
         self._asked.discard(channel)
-        self.ask()
+        self.ask(at, out)
 
     def _look_for_endings(self, channel: Channel, at: int, out: list[MarketEvent]) -> None:
         session = self._session

@@ -243,6 +243,10 @@ class Continuity:
         if self.latest(stream) is None and not any(line.covers(stream, heard_at) for line in self.lines):
             self.unheard.setdefault(stream, (heard_at, cause))
 
+    def heard(self, stream: StreamKey) -> tuple[int, str] | None:
+        """A stream that had brought nothing is carried again; answers since when none was (ns UTC), and the cause."""
+        return self.unheard.pop(stream, None)
+
     def leave(self, line: Line, stream: StreamKey, cause: str, at: int) -> Ending | None:
         """A socket carries a stream no more, which others do; answers the hole this leaves."""
         event = line.drop(stream)

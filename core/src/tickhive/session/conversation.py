@@ -89,7 +89,7 @@ class Conversation:
         session = self._session
         session.asking.accepted(event, at)
         if session.credentials is not None:
-            session.account_desk.ask()
+            session.account_desk.ask(at, out)
 
     def _unsubscribed(self, event: Unsubscribed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self._session.asking.unsubscribed(event, at)

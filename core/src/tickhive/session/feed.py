@@ -14,7 +14,8 @@ from tickhive.session.candle_starts import CandleStarts
 from tickhive.session.continuity import Continuity, Ending
 from tickhive.session.doubles import Doubles
 from tickhive.session.fills import Fills
-from tickhive.session.holes import Given, Hole, TradeHole, report
+from tickhive.session.handed_late import HandedLate
+from tickhive.session.holes import Hole, TradeHole, report
 from tickhive.session.ledger import SilenceLimit, SubscriptionLedger
 from tickhive.session.orders import Orders
 from tickhive.session.trade_ids import TradeIds
@@ -77,7 +78,7 @@ class Feed:
         self.unseen: frozenset[Channel] = frozenset()
         self.holes: list[Hole] = []
         self.on_hole: Callable[[Gap], None] | None = None
-        self.refilled: dict[Given, None] = {}
+        self.refilled = HandedLate()
         self.missed_trades: dict[str, int] = {}
         self.candle_starts = CandleStarts()
         self.books: dict[BookKey, BookKeeper] = {}
@@ -184,9 +185,11 @@ class Feed:
                 self.doubles.forget((kind, key))
             if channel.data_type is DataType.TRADE:
                 self.trade_ids.forget(channel.symbol)
+                self.refilled.forget(channel.symbol)
                 self.missed_trades.pop(channel.symbol, None)
             elif channel.data_type is DataType.CANDLE:
                 self.candle_starts.forget(channel.symbol, channel.params)
+                self.refilled.forget((channel.symbol, channel.params))
 
 
 def stream_key(channel: Channel) -> Hashable:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from attrs import define, evolve, field
 
@@ -13,11 +12,10 @@ from tickhive.events import Candle, Gap, MarketEvent, Trade
 from tickhive.plugin.contract import Fetch
 from tickhive.session.candle_intervals import Interval
 from tickhive.session.continuity import trade_number
+from tickhive.session.handed_late import Run, runs
 
 _MOST_EVENTS = 100_000  # held for one hole
 
-Given: TypeAlias = tuple[str | tuple[str, str], int]
-"""What was handed out late: a symbol and a trade id, or a symbol with its interval and a candle's start."""
 
 
 @define(eq=False)
@@ -54,9 +52,14 @@ class Hole(ABC):
     def missed(self) -> Sequence[Trade | Candle]:
         """What was fetched and did not come live, in order."""
 
+    @property
     @abstractmethod
-    def given(self) -> Iterator[Given]:
-        """The ids of what is handed out."""
+    def stream(self) -> Hashable:
+        """The key of its stream among all of its data type."""
+
+    @abstractmethod
+    def given(self) -> Iterator[Run]:
+        """What is handed out, by its numbers."""
 
     @abstractmethod
     def lacking(self) -> tuple[int, int] | None:
@@ -131,11 +134,14 @@ class TradeHole(Hole):
             if not any(each.start <= number and number - self.found[number].count < each.stop - 1 for each in ranges)
         ]
 
-    def given(self) -> Iterator[Given]:
+    @property
+    def stream(self) -> Hashable:
+        """Its symbol."""
+        return self.gap.symbol
+
+    def given(self) -> Iterator[Run]:
         """The ids of the trades handed out, those of merged executions too."""
-        for trade in self.missed():
-            number = int(trade.id)
-            yield from ((trade.symbol, each) for each in range(number - trade.count + 1, number + 1))
+        return runs((int(trade.id) - trade.count + 1, int(trade.id) + 1) for trade in self.missed())
 
     def lacking(self) -> tuple[int, int] | None:
         """The lowest and the highest id that is still missing; where ids jump anyway, all below the lowest one had."""
@@ -222,10 +228,14 @@ class CandleHole(Hole):
         """The candles fetched that did not come live, oldest first."""
         return [self.found[start] for start in sorted(self.found) if start not in self.known]
 
-    def given(self) -> Iterator[Given]:
+    @property
+    def stream(self) -> Hashable:
+        """Its symbol and interval."""
+        return self.gap.symbol, self.name
+
+    def given(self) -> Iterator[Run]:
         """The starts of the candles handed out."""
-        for candle in self.missed():
-            yield (candle.symbol, candle.interval), candle.start
+        return runs((candle.start, self.interval.after(candle.start)) for candle in self.missed())
 
     def lacking(self) -> tuple[int, int] | None:
         """The first and the last start without a closed candle, unless the venue has none for them."""

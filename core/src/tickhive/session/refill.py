@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ PATIENCE = SECOND
 _MOST_PAGES = 1_000  # of one walk
 _MOST_WALKS = 3  # a venue's history may lag behind its stream
 _WALK_AGAIN = 2 * SECOND
-_MOST_REMEMBERED = 20_000  # ids handed out late
 _MOST_HOLES = 1_000  # open at once; any further is reported as it stands
 
 
@@ -213,7 +211,7 @@ class RefillDesk:
         if stray.known:
             double = not lacking and not feed.trade_ids.lacks(symbol, number)
         else:
-            double = all((symbol, each) in feed.refilled for each in range(number - count + 1, number + 1))
+            double = feed.refilled.holds(symbol, number - count + 1, number + 1)
         if double:
             out[:] = [event for event in out if event is not stray.trade]
             return
@@ -223,7 +221,7 @@ class RefillDesk:
 
     def _candle_came(self, candle: Candle) -> bool:
         """A candle came live after its successors; answers whether it is to be handed out."""
-        if ((candle.symbol, candle.interval), candle.start) in self._session.feed.refilled:
+        if self._session.feed.refilled.holds((candle.symbol, candle.interval), candle.start, candle.start + 1):
             return False
         if candle.closed:
             feed = self._session.feed
@@ -331,10 +329,7 @@ class RefillDesk:
             return
         session.statistics.gaps += 1
         out += events
-        given = feed.refilled
-        given.update(dict.fromkeys(hole.given()))
-        for oldest in list(itertools.islice(given, max(0, len(given) - _MOST_REMEMBERED))):
-            del given[oldest]
+        feed.refilled.add(hole.stream, hole.given())
 
     def forget(self, channel: Channel) -> None:
         """Nobody wants what is missing of this channel any more."""

@@ -377,7 +377,6 @@ class Session:
         _, purpose = self._purposes.pop(id(fetch), (fetch, None))
         if isinstance(purpose, Hole):
             self.refill.failed(purpose, fetch, reason, out)
-            self.statistics.events += len(out)
         elif isinstance(purpose, Standing | LastWord):
             self.account_desk.failed(purpose, at, out)
         elif purpose is not None:
@@ -386,6 +385,8 @@ class Session:
             self.conversation.refused(Rejected(reason, "credentials"))
         elif self.state is SessionState.LOGIN:
             self.close(f"the login failed: {self.conversation.fit(reason)}")
+        self.statistics.events += len(out)
+        self._tell(out)
         return out
 
     def send_fetch(self, fetch: Fetch, purpose: Purpose | None = None) -> None:

@@ -89,7 +89,7 @@ class StreamDesk:
     ) -> None:
         """Tell of the time between two sockets where a stream had brought nothing before."""
         session = self._session
-        since = session.feed.continuity.unheard.pop((event.__class__, key), None)
+        since = session.feed.continuity.heard((event.__class__, key))
         if since is None:
             return
         start, cause = since
@@ -105,7 +105,7 @@ class StreamDesk:
         asking, continuity = self._session.asking, self._session.feed.continuity
         for channel in asking.channels:
             kind = CLASS_OF.get(channel.data_type)
-            if kind is None or kind is InstrumentUpdate or channel.symbol == EVERY:
+            if kind is None or kind is InstrumentUpdate:
                 continue
             if asking.confirmed(channel, heard_at):
                 continuity.quiet((kind, stream_key(channel)), cause, heard_at)

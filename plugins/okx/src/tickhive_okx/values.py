@@ -22,8 +22,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 LEAST, MOST = Decimal("1e-30"), Decimal("1e30")
 """No price or size lies outside. The comparison also refuses NaN and Infinity, and exponents made to exhaust memory."""
 
-REMEMBERED = 8192
-"""How many numbers are kept by their text."""
+REMEMBERED = 4096
+"""How many numbers are kept by their text: half a megabyte of them."""
 
 
 def exact(text: str) -> Decimal:

@@ -1,6 +1,6 @@
 """Runs every measurement beside its peers, round by round, and prints tables of medians and ratios.
 
-    python3 dev.py bench [--rounds N] [--quick]
+    python3 dev.py bench [--rounds N] [--quick] [--instructions]
 
 Server and client run on different cores where the machine has two and the system can pin. Every figure is the client's
 CPU time per message, whole process. Peers and tickhive alternate within a round, so that a machine whose speed drifts
@@ -13,6 +13,8 @@ import argparse
 import array
 import json
 import os
+import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,9 @@ import frames as prepared
 HERE = Path(__file__).resolve().parent
 
 Figures = dict[str, Any]
+
+COUNTING = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+"""Counts the instructions of a process: a figure that no neighbour on the machine changes."""
 
 
 class Bench:
@@ -50,20 +55,43 @@ class Bench:
         cryptofeed: bool = False,
     ) -> Figures:
         """Run one client against a fresh server; answers what it printed."""
+        done = self.converse(client, scenario, messages, *flags, server=server, cryptofeed=cryptofeed)
+        figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
+        return figures
+
+    def converse(
+        self,
+        client: str,
+        scenario: str,
+        messages: int,
+        *flags: str,
+        server: Sequence[str] = (),
+        cryptofeed: bool = False,
+        under: Sequence[str] = (),
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one client against a fresh server to its end; ``under`` is a command that watches it."""
         python = str(self.peer_python) if cryptofeed else sys.executable
         serve = [sys.executable, str(HERE / "server.py"), scenario, str(messages), *server, *_core(self.server_core)]
         with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as venue:
             try:
                 assert venue.stdout is not None
                 port = venue.stdout.readline().strip()
-                run = [python, str(HERE / client), scenario, str(messages), port, *flags, *_core(self.client_core)]
+                run = [
+                    *under,
+                    python,
+                    str(HERE / client),
+                    scenario,
+                    str(messages),
+                    port,
+                    *flags,
+                    *_core(self.client_core),
+                ]
                 done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
             finally:
                 venue.kill()
         if done.returncode != 0:
             raise SystemExit(f"{client} failed on {scenario}:\n{done.stderr[-2000:]}")
-        figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
-        return figures
+        return done
 
     def compare(self, title: str, messages: int, contenders: dict[str, Sequence[str]], scenario: str) -> None:
         """Alternate the contenders for all rounds and print their medians; the first is the one compared."""
@@ -98,6 +126,22 @@ class Bench:
         print(f"\nPayloads of {messages} messages, fast transport and recv(): {'identical' if same else 'DIFFERENT'}")
         if not same:
             raise SystemExit(f"the transport changed what was sent: {hashes}")
+
+    def instructions(self, title: str, scenario: str, messages: int, *flags: str) -> None:
+        """Print the instructions per message of tickhive and its peer: what two runs of different length differ by."""
+        print(f"\n{title}\n  {'':34}{'instructions/msg':>18}{'times ours':>12}")
+        ours = None
+        for name, client in (("tickhive", "client_tickhive.py"), ("cryptofeed 2.4.1", "client_cryptofeed.py")):
+            cryptofeed = client == "client_cryptofeed.py"
+            if cryptofeed and self.peer_python is None:
+                continue
+            few, many = (
+                _instructions(self.converse(client, scenario, count, *flags, cryptofeed=cryptofeed, under=COUNTING))
+                for count in (messages, 3 * messages)
+            )
+            each = (many - few) / (2 * messages)
+            ours = ours or each
+            print(f"  {name:34}{each:18,.0f}{each / ours:11.1f}x", flush=True)
 
     def latency(self, pace: int) -> None:
         """99th percentile from the server's write to the callback, at a fixed pace."""
@@ -148,6 +192,14 @@ def _core(core: int | None) -> list[str]:
     return [] if core is None else ["--core", str(core)]
 
 
+def _instructions(done: subprocess.CompletedProcess[str]) -> int:
+    """What the watching command counted."""
+    found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
+    if found is None:
+        raise SystemExit(f"valgrind counted nothing:\n{done.stderr[-2000:]}")
+    return int(found[1].replace(",", ""))
+
+
 def _times(path: str) -> array.array[int]:
     times = array.array("q")
     times.frombytes(Path(path).read_bytes())
@@ -165,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a fifth of the messages")
+    parser.add_argument("--instructions", action="store_true", help="count instructions instead (needs valgrind)")
     parser.add_argument("--peer-python", type=Path, help="the interpreter of an environment with cryptofeed 2.4.1")
     chosen = parser.parse_args()
     if not prepared.RECORDING.exists():
@@ -172,6 +225,14 @@ def main() -> None:
             "the benchmarks need the recorded traffic beside the checkout (shared/data), which is not there"
         )
     bench = Bench(chosen.peer_python, chosen.rounds, chosen.quick)
+    if chosen.instructions:
+        if shutil.which(COUNTING[0]) is None:
+            raise SystemExit("--instructions needs valgrind, which is not installed (Debian: apt install valgrind)")
+        bench.instructions("Socket to callback, trades with Decimal prices", "trades", 4_000)
+        bench.instructions("The same with no two prices or sizes alike", "fresh", 4_000)
+        bench.instructions("Trades and live books, checksums off", "books", 2_000)
+        bench.instructions("Trades and live books, checksums verified", "books", 2_000, "--checksums")
+        return
     peer, bare = "cryptofeed 2.4.1", "websockets recv(), nothing else"
     bench.payloads()
     bench.compare(

@@ -140,9 +140,10 @@ class SessionMachine(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _patience() -> None:
-    """A long search outlasts the watchdog over single tests."""
-    if LONG:
-        faulthandler.cancel_dump_traceback_later()
+    """A search outlasts the watchdog over single tests, and a long one every watchdog."""
+    faulthandler.cancel_dump_traceback_later()
+    if not LONG:
+        faulthandler.dump_traceback_later(300, exit=True)
 
 
 TestSessionMachine = SessionMachine.TestCase

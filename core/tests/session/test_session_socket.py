@@ -43,6 +43,20 @@ def test_heartbeat_is_sent_after_silence_and_its_answer_awaited(talk):
     assert speaking.session.close_reason == "no answer to the heartbeat"
 
 
+def test_an_answer_within_one_tick_of_a_coarse_clock_is_an_answer(talk):
+    speaking = talk("plain", T, heartbeat=Heartbeat(20, "ping", b"pong")).open()
+    speaking.hear({"e": "ok", "id": "1"})
+    speaking.sent()
+    for _ in range(3):
+        speaking.later(20)
+        assert speaking.sent() == ["ping"]
+        speaking.hear(b"pong")
+    assert speaking.session.close_reason is None
+    speaking.later(20)
+    speaking.later(20)
+    assert speaking.session.close_reason == "no answer to the heartbeat"
+
+
 def test_heartbeat_by_websocket_ping(talk):
     speaking = talk("plain", T, heartbeat=Heartbeat(20)).open()
     speaking.hear({"e": "ok", "id": "1"})

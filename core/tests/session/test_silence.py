@@ -7,10 +7,12 @@ import random
 
 import pytest
 
+from tickhive.events import Gap
+
 SECOND = 10**9
 SYMBOLS = [f"S{number}-USDT" for number in range(50)]
 NAMES = [f"trade {symbol}" for symbol in SYMBOLS]
-T, B = NAMES[0], "orderbook S0-USDT"
+T, B, Q = NAMES[0], "orderbook S0-USDT", "quote BTC-USDT"
 
 
 def minute(channel):
@@ -120,6 +122,35 @@ def test_asking_again_may_be_all_it_takes(talk):
     assert speaking.states()[T] == "receiving"
     assert (speaking.sent(), speaking.session.leaving) == ([], None)
     assert (row(speaking)["reason"], row(speaking)["remedy"]) == (None, "asked again")
+
+
+@pytest.mark.parametrize("kind", ["plain", "leaving"])
+def test_what_may_have_been_missed_until_asking_again_helped_is_a_gap(talk, kind):
+    """Between giving a channel up and having it again nothing of it comes; what arrives meanwhile is from before."""
+    speaking = talk(kind, "quote BTC-USDT", "quote ETH-USDT", silence=minute).open()
+    acknowledge(speaking)
+    for _ in range(120):
+        speaking.later(1)
+        speaking.hear({"e": "quote", "s": "BTC-USDT"}, {"e": "quote", "s": "ETH-USDT"})
+    while not (asked := speaking.sent()):
+        speaking.later(1)
+        speaking.hear({"e": "quote", "s": "ETH-USDT"})
+    answers = {"unsub": "off", "sub": "ok"}
+    speaking.later(1)
+    last = speaking.at
+    found = speaking.hear({"e": "quote", "s": "BTC-USDT"})
+    assert [type(event) for event in found[:-1]] == ([Gap] if kind == "plain" else [])
+    while asked:
+        speaking.later(1)
+        speaking.hear({"e": "quote", "s": "ETH-USDT"}, *({"e": answers[each.split()[0]], "c": [Q]} for each in asked))
+        asked = speaking.sent()
+    speaking.later(1)
+    found = speaking.hear({"e": "quote", "s": "BTC-USDT"}, {"e": "quote", "s": "ETH-USDT"})
+    gaps = [event for event in found if isinstance(event, Gap)]
+    assert [(gap.symbol, gap.start, gap.end) for gap in gaps] == (
+        [("BTC-USDT", last, speaking.at)] if kind == "leaving" else []
+    )
+    assert all("it was asked for again" in gap.cause for gap in gaps)
 
 
 def test_what_nothing_helps_is_reported_and_asked_for_ever_more_seldom(talk):

@@ -94,6 +94,13 @@ class AccountDesk:
                     exchange, data_type, params = self._session.exchange, channel.data_type, channel.params
                     out.append(Gap(exchange, EVERY, None, at, data_type, lost[0], at, lost[1], params=params))
 
+    def soon(self, at: int) -> None:
+        """Channels were confirmed without a word of the venue: the address carried them."""
+        self._session.timers.set(self._due, None, at)
+
+    def _due(self, _about: None, at: int, out: list[MarketEvent]) -> None:
+        self.ask(at, out)
+
     def ended(self, asked: Standing | LastWord, at: int, out: list[MarketEvent]) -> None:
         """All that was asked was answered."""
         if isinstance(asked, LastWord):

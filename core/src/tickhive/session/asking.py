@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Pending:
-    """A request without its answer, for these ``channels``; ``giving_up`` tells unsubscribe from subscribe."""
+    """A request without its answer, sent at ``at`` for these ``channels``; ``giving_up`` tells unsubscribe from
+    subscribe.
+    """
 
     giving_up: bool
     id: str | None
     attempt: int
+    at: int
     channels: dict[Channel, None] = field(factory=dict)
 
 
@@ -125,6 +128,8 @@ class Asking:
         for channel in wanted:
             if channel not in self._by_channel:
                 ledger.acknowledged(self.channels[channel], at)
+                if channel.data_type.private:
+                    session.account_desk.soon(at)
             if channel.data_type is DataType.ORDERBOOK:
                 session.desk.expect(channel, at)
 
@@ -137,6 +142,8 @@ class Asking:
         due = [channel for channel in channels if channel in self.channels and channel not in self._by_channel]
         if due and not self._renew(due, at):
             self.subscribe(due, at)
+            for channel in due:
+                self._session.interrupted(channel, at)
 
     def _renew(self, channels: list[Channel], at: int) -> bool:
         renewing = set(channels) - self._renewing
@@ -186,7 +193,7 @@ class Asking:
             self._session.outbox.append(request)
             if not request.channels:
                 continue
-            pending = Pending(giving_up, request.id, attempt, dict.fromkeys(request.channels))
+            pending = Pending(giving_up, request.id, attempt, at, dict.fromkeys(request.channels))
             for channel in request.channels:
                 self._by_channel[channel] = pending
             if request.id is not None:
@@ -251,14 +258,14 @@ class Asking:
             return []
         return [(channel, pending) for channel in pending.channels if self._by_channel.get(channel) is pending]
 
-    def _answered(self, channel: Channel) -> None:
+    def _answered(self, channel: Channel) -> Pending | None:
         """Close the channel's open request; the request itself when this was the last of its channels."""
         pending = self._by_channel.pop(channel, None)
-        if pending is None:
-            return
-        pending.channels.pop(channel, None)
-        if not pending.channels:
-            self._close(pending)
+        if pending is not None:
+            pending.channels.pop(channel, None)
+            if not pending.channels:
+                self._close(pending)
+        return pending
 
     def _close(self, pending: Pending) -> None:
         self._session.timers.cancel(self._unanswered, pending)
@@ -269,12 +276,13 @@ class Asking:
         """The venue no longer sends this channel: ask again if that was the aim, else forget it. ``confirmed``: it said
         so itself.
         """
-        self._answered(channel)
+        pending = self._answered(channel)
         if confirmed:
             self._quiet(channel)
         if channel in self._renewing:
             self._renewing.discard(channel)
             self.subscribe([channel], at)
+            self._session.interrupted(channel, pending.at if pending is not None else at)
         elif channel in self._leaving:
             self._forget(channel, at)
 

@@ -19,7 +19,7 @@ from tickhive.plugin.contract import (
     Unknown,
     Unsubscribed,
 )
-from tickhive.session.faults import describe, tidy
+from tickhive.session.faults import StaleFrame, describe, tidy
 from tickhive.session.hooks import check_frame
 from tickhive.session.statistics import SessionState
 from tickhive.session.timers import SECOND
@@ -122,7 +122,7 @@ class Conversation:
     def _numbered(self, event: Numbered, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         expected = event.number if self._number is None else self._number + 1
         if event.number < expected:
-            return  # seen before
+            raise StaleFrame
         self._number = event.number
         if event.number == expected:
             return
@@ -153,7 +153,7 @@ class Conversation:
     def _malformed(self, event: Malformed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self._note_malformed(event.why, frame)
 
-    def misread(self, error: Exception, frame: bytes) -> None:
+    def misread(self, error: BaseException, frame: bytes) -> None:
         """Count a frame whose parsing failed; what it held before that was delivered."""
         if isinstance(error, KeyError) and error.args and isinstance(error.args[0], type):
             why = f"parse answered {tidy(error.args[0].__name__, 60)}, which is no event"

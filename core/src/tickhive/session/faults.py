@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+FAULTS = (Exception, SystemExit)
+"""What a hook's failure is: one that calls ``sys.exit`` must not end the process that asked it."""
+
 _LONGEST = 160
+
+
+class StaleFrame(Exception):
+    """A frame came again, or after one that was sent later: what follows in it is known, or given up already."""
 
 
 def tidy(text: object, longest: int = _LONGEST) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from tickhive.channels import Channel
 from tickhive.errors import PluginError
 from tickhive.plugin.contract import Fetch, Reply, Request
-from tickhive.session.faults import describe, tidy
+from tickhive.session.faults import FAULTS, describe, tidy
 from tickhive.session.statistics import SessionStatistics
 
 _MEMBERS: dict[str, tuple[type, ...]] = {
@@ -36,7 +36,7 @@ class Hooks:
         """The answer of a hook that answers one value; None when it failed."""
         try:
             return getattr(self._call, hook)(**arguments)
-        except Exception as error:
+        except FAULTS as error:
             self.failed(hook, error)
             return None
 
@@ -51,11 +51,11 @@ class Hooks:
                     raise TypeError(f"expected {expected}, got {tidy(type(answer).__name__, 60)}")
                 if isinstance(answer, Request):
                     _check(answer)
-        except Exception as error:
+        except FAULTS as error:
             return (), self.failed(hook, error)
         return answers, None
 
-    def failed(self, hook: str, error: Exception) -> str:
+    def failed(self, hook: str, error: BaseException) -> str:
         """Count a fault; answers it in words."""
         why = f"{hook} failed: {describe(error, secret=self._secret and not isinstance(error, PluginError))}"
         self._statistics.hook_errors += 1

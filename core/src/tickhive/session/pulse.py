@@ -44,6 +44,7 @@ class Pulse:
         deadline = self.deadline()
         if deadline is None or at < deadline:
             return Beat.NOTHING
-        unanswered = self._sent_at is not None and self._sent_at >= self.heard_at
+        # What came at the very moment of sending, as a coarse clock has it, came after it: before, there was silence.
+        unanswered = self._sent_at is not None and self._sent_at > self.heard_at
         self._sent_at = at
         return Beat.DEAD if unanswered else Beat.SEND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tickhive.channels import Channel, DataType, InstrumentTable
@@ -31,6 +32,7 @@ from tickhive.session.asking import Asking
 from tickhive.session.continuity import Line, StreamKey
 from tickhive.session.conversation import Conversation, Handler
 from tickhive.session.desk import BookDesk
+from tickhive.session.faults import FAULTS, StaleFrame
 from tickhive.session.feed import STREAM_TYPES, BookKey, Feed, book_key
 from tickhive.session.hooks import Hooks
 from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING, REJECTED
@@ -46,8 +48,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionState", "SessionStatistics"]
 
-Purpose: TypeAlias = BookKey | Hole | Standing | LastWord
-"""What a request is for: a book's snapshot, a hole to refill, how an account's channel stands, how an order ended."""
+
+class Upkeep(Enum):
+    """The purpose of what the ``heartbeat`` hook asks for: without it the venue sends no more on this socket."""
+
+    UPKEEP = "upkeep"
+
+
+UPKEEP = Upkeep.UPKEEP
+
+Purpose: TypeAlias = BookKey | Hole | Standing | LastWord | Upkeep
+"""What a request is for: a book's snapshot, a hole to refill, how an account's channel stands, how an order ended, what
+keeps the socket valid."""
 
 ACK_SECONDS = 10.0
 """How long a request may stay unanswered."""
@@ -252,7 +264,9 @@ class Session:
                         append(event)
                     else:
                         routes[kind](event, frame, at, out)
-            except Exception as error:
+            except StaleFrame:
+                pass
+            except FAULTS as error:
                 self.conversation.misread(error, frame)
         if self.overlaps:
             out = self.feed.doubles.drop(out, self.line, at)
@@ -319,6 +333,16 @@ class Session:
         elif channel.data_type is not DataType.ORDERBOOK:
             self.streams.leave(channel, at)
 
+    def interrupted(self, channel: Channel, since: int) -> None:
+        """A channel is asked for again on this socket, because it fell silent or came wrong: from its last event on, or
+        from ``since`` (ns UTC) where others carry it, nobody knows that nothing was missed. Books know by themselves.
+        """
+        carried = self.asking.channels.get(channel)
+        if carried is not None and channel.data_type is not DataType.ORDERBOOK:
+            reason = carried.entry.reason
+            cause = f"{reason}; it was asked for again" if reason else "it was asked for again"
+            self.streams.leave(channel, since, cause)
+
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""
         out: list[MarketEvent] = []
@@ -379,6 +403,8 @@ class Session:
             self.refill.failed(purpose, fetch, reason, out)
         elif isinstance(purpose, Standing | LastWord):
             self.account_desk.failed(purpose, at, out)
+        elif isinstance(purpose, Upkeep):
+            self.leave(f"what keeps this socket valid failed: {self.conversation.fit(reason)}", announced=True)
         elif purpose is not None:
             self.desk.fetch_ended(purpose, at)
         if unauthorised:
@@ -471,19 +497,19 @@ class Session:
     def _upkeep(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
         answers, fault = self.hooks.many("heartbeat", session=self, at=at)
         if fault is None:
-            self.send(answers)
+            self.send(answers, UPKEEP)
         self.timers.set(self._upkeep, None, at + max(1, int((self.dial.upkeep or 0) * SECOND)))
 
     def _outlived(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
         self.leave(f"the venue cuts its sockets after {self.dial.lifetime:g} s", announced=True)
 
-    def send(self, answers: Iterable[Request | Fetch]) -> None:
+    def send(self, answers: Iterable[Request | Fetch], purpose: Purpose | None = None) -> None:
         """Put what a hook answered to the driver."""
         for answer in answers:
             if isinstance(answer, Request):
                 self.outbox.append(answer)
             else:
-                self.send_fetch(answer)
+                self.send_fetch(answer, purpose)
 
 
 def _pass_on(event: MarketEvent, frame: bytes, at: int, out: list[MarketEvent]) -> None:

@@ -133,15 +133,15 @@ class StreamDesk:
                 self._session.statistics.gaps += 1
                 out.append(gap)
 
-    def leave(self, channel: Channel, at: int) -> None:
-        """A channel was given up on this socket, which others carry."""
+    def leave(self, channel: Channel, since: int, cause: str = "given up on the socket that brought it") -> None:
+        """A channel was given up on this socket, at ``since`` (ns UTC) or later: for good while others carry it, or to
+        be asked for again.
+        """
         session = self._session
         kind = CLASS_OF[channel.data_type]
         keys = list(session.line.last[kind]) if channel.symbol == EVERY else [stream_key(channel)]
         for key in keys:
-            ending = session.feed.continuity.leave(
-                session.line, (kind, key), "given up on the socket that brought it", at
-            )
+            ending = session.feed.continuity.leave(session.line, (kind, key), cause, since)
             if ending is not None and kind is Trade:
                 session.feed.trade_ids.pause(str(key))
 

@@ -54,6 +54,7 @@ WHEN = {
     "unsubscribe": "a channel is given up, or a broken book is to be asked for afresh",
     "instruments": "the first collector of the exchange starts",
     "read": "a REST answer came",
+    "refused": "a REST request was answered with an error",
     "limits": "the first collector of the exchange starts",
     "authenticate": "a socket with `login` is open",
     "heartbeat": "every `Dial.upkeep` seconds",

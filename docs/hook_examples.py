@@ -125,6 +125,14 @@ def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequenc
 
 
 @hookimpl
+def refused(fetch: Fetch, answer: Answer) -> Rejected | None:
+    """Acme answers 400 to a signature it does not accept."""
+    if answer.status == 400 and b"bad_signature" in answer.body:
+        return Rejected("the signature was not accepted", "credentials")
+    return None
+
+
+@hookimpl
 def limits() -> Sequence[Limit]:
     """Two sockets a second, ten frames a second on each, 1,200 of REST weight a minute."""
     return [

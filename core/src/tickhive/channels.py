@@ -111,7 +111,8 @@ class Instrument:
     ``symbol`` is the normalised name, ``native`` the venue's. ``size_unit`` says what sizes of trades and books
     count: ``base`` units of the base currency, or ``contracts``, each worth ``contract_size`` units of
     ``contract_currency``. Prices move in steps of ``tick_size``, sizes in steps of ``lot_size``. ``listed`` and
-    ``expiry`` are ns UTC. What the venue does not say is None (text: empty).
+    ``expiry`` are ns UTC. ``alias`` is the native name its market data comes under, where it shares another
+    instrument's market. What the venue does not say is None (text: empty).
     """
 
     exchange: str
@@ -133,6 +134,7 @@ class Instrument:
     strike: Decimal | None = None
     option_type: Literal["", "call", "put"] = ""
     status: InstrumentStatus = "live"
+    alias: str = ""
 
 
 _SYMBOL = re.compile(

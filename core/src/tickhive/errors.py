@@ -160,7 +160,7 @@ class BookNotLive(TickhiveError):
 
 
 class RecordingError(TickhiveError, ValueError):
-    """A recording cannot be read; the message names the file, the line and what was seen there."""
+    """A recording cannot be read or written; the message names the file, and the line and what was seen there."""
 
 
 class SpoolError(TickhiveError):

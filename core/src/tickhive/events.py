@@ -96,7 +96,9 @@ class Ticker:
 class BookSnapshot:
     """A whole book down to ``depth`` levels a side (0: as deep as the venue's channel goes); replaces what was known.
 
-    ``sequence`` numbers this state where the venue numbers its books.
+    ``sequence`` numbers this state where the venue numbers its books. ``levels``: the venue keeps only so many a side
+    up to date and leaves it to its clients to drop what falls out of them (0: all of them); a book with a depth is cut
+    to that anyway.
     """
 
     exchange: str
@@ -107,6 +109,7 @@ class BookSnapshot:
     asks: Sequence[Level]
     sequence: int | None = None
     depth: int = 0
+    levels: int = 0
 
 
 @define
@@ -243,7 +246,8 @@ class InstrumentUpdate:
 
 @define
 class Gap:
-    """A hole in the data of one symbol and type: from ``start`` to ``end`` (ns UTC, None where unknown).
+    """A hole in the data of one symbol and type: from ``start`` to ``end`` (ns UTC, None where unknown), by the venue's
+    clock where its events have times, else by ours.
 
     ``first_id`` and ``last_id`` bound it in the venue's own ids or sequence numbers. ``cause`` is a short phrase,
     ``filled`` says how much of it was fetched afterwards.

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from tickhive.budget import Backoff, Budget, Random
 from tickhive.clock import Clock
 from tickhive.errors import FetchError
-from tickhive.plugin.contract import Answer, Credentials, Fetch
+from tickhive.plugin.contract import Answer, Credentials, Fetch, Rejected
 from tickhive.redaction import _sanitize_error, add_secret
 from tickhive.transport.proxies import NO_SOCKS, proxy_for, shown, turned_away
 from tickhive.transport.retry import retry_after_seconds
@@ -42,7 +42,8 @@ class Fetcher:
     Every attempt waits for each of the Fetch's ``costs`` in the ``budget``, then asks ``sign`` (Fetch to Fetch) for
     what to send. Failing connections, timeouts and 5xx are tried again up to ``attempts`` times in all, after a
     ``Backoff``. 429 and 418 (and 5xx that say so) are tried again after what ``Retry-After`` asks, for which time the
-    scopes of ``costs`` are closed to everybody. A POST is repeated like the rest: venues ask for tokens that way.
+    scopes of ``costs`` are closed to everybody. ``judge`` says of any other error what it means, None: what the status
+    says. A POST is repeated like the rest: venues ask for tokens that way.
 
     ``timeout_seconds`` bounds each step of an attempt (connecting, each read), four times that the whole attempt. A
     wait longer than ``patience_seconds`` is left to the caller: the error tells ``retry_after``. With ``credentials``
@@ -55,6 +56,7 @@ class Fetcher:
         clock: Clock,
         *,
         sign: Callable[[Fetch], Fetch] | None = None,
+        judge: Callable[[Fetch, Answer], Rejected | None] | None = None,
         credentials: Credentials | None = None,
         timeout_seconds: float = 15.0,
         proxy: str | None = None,
@@ -75,6 +77,7 @@ class Fetcher:
         self._budget = budget
         self._clock = clock
         self._sign = sign
+        self._judge = judge
         self._private = credentials is not None
         self._timeout_seconds = timeout_seconds
         self._proxy = proxy
@@ -149,7 +152,8 @@ class Fetcher:
             return Answer(status, body, headers)
         if status == 407 and proxy:
             raise FetchError(f"{name}: {turned_away(proxy, status)}", retryable=False)
-        raise _refused(name, status, headers, body, signed=signed != fetch)
+        verdict = self._judge(fetch, Answer(status, body, headers)) if self._judge is not None else None
+        raise _refused(name, status, headers, body, verdict, signed=signed != fetch)
 
     async def _exchange(
         self, pool: httpx.AsyncHTTPTransport, fetch: Fetch, name: str
@@ -240,19 +244,27 @@ class Fetcher:
         return FetchError(f"{name} failed: {type(error).__name__}")
 
 
-def _refused(name: str, status: int, headers: dict[str, str], body: bytes, *, signed: bool) -> FetchError:
+def _refused(
+    name: str, status: int, headers: dict[str, str], body: bytes, verdict: Rejected | None, *, signed: bool
+) -> FetchError:
     retry_after = retry_after_seconds(headers.get("retry-after"), headers.get("date"))
     slow_down = status in _SLOW_DOWN
     retryable = slow_down or status >= 500 or status in _TRY_AGAIN
+    unauthorised = signed and status == _UNAUTHORISED
+    words = body[: _QUOTED * 50].decode("utf-8", "replace")
+    if verdict is not None:
+        retryable = slow_down or verdict.kind in ("rate", "retry")
+        unauthorised = verdict.kind == "credentials"
+        words = verdict.reason
     # Redacted before it is cut, or half a secret would pass.
-    said = _sanitize_error(body[: _QUOTED * 50].decode("utf-8", "replace"))[:_QUOTED]
+    said = _sanitize_error(words)[:_QUOTED]
     wait = f", asking to wait {retry_after:g} s" if retry_after is not None else ""
     return FetchError(
         f"{name} answered {status}{wait}{f': {said}' if said else ''}",
         status=status,
         retryable=retryable,
         retry_after=retry_after,
-        unauthorised=signed and status == _UNAUTHORISED,
+        unauthorised=unauthorised,
     )
 
 

@@ -112,6 +112,12 @@ def _mask_patterns(text: str) -> str:
     return _RUN.sub(_mask_run, text)
 
 
+def _mask_quoted(match: re.Match[str]) -> str:
+    """Mask a value within its quotes, so that JSON stays JSON; what has no quotes is a number or a word."""
+    quote_mark = match["q"] or (match["e"] and "\\" + match["e"])
+    return f"{match[1]}{quote_mark}{MASK}{quote_mark}" if quote_mark else match[0]
+
+
 class Redactor:
     """Takes secrets out of text: those it was told, in every usual encoding, and whatever looks like one.
 
@@ -153,6 +159,18 @@ class Redactor:
             line = line[: MAX_LENGTH - 3] + "..."
         # Joining lines may have brought together what was none.
         return self._mask_exact(line)
+
+    def mask_frame(self, text: str) -> str:
+        """A frame without known secrets and without the values of what is named like one; data stays as it is."""
+        return self._mask_exact(_QUOTED_PAIR.sub(_mask_quoted, text))
+
+    def mask_address(self, url: str) -> str:
+        """An address without secrets: a login in it, query values named like one, and known ones; the rest stays."""
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        login, at, host = host.rpartition("@")
+        path = _PAIR.sub(rf"\1{MASK}", path)
+        return self._mask_exact(f"{scheme}://{MASK if login else ''}{at}{host}{slash}{path}")
 
     def redact(self, value: Any, depth: int = 0) -> Any:
         """``value`` with every text in it masked, mappings and sequences all the way down."""

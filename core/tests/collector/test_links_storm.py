@@ -126,6 +126,14 @@ class Crowd:
     async def until(self, predicate: Callable[[], object], limit_seconds: float = 600.0) -> None:
         await self.door.clock.run_until(predicate, io_seconds=0.004, limit_seconds=limit_seconds)
 
+    async def open(self) -> None:
+        """Have every socket open."""
+        await self.until(lambda: all(manager.open_count for manager in self.managers))
+
+    @property
+    def connects(self) -> list[int]:
+        return [manager.links[0].connects for manager in self.managers]
+
     async def leave(self) -> None:
         await asyncio.gather(*(manager.stop() for manager in self.managers))
         await self.tasks.cancel_all_tasks()
@@ -206,3 +214,87 @@ async def test_an_ordinary_end_holds_nobody_back(door: Door, crowd: Callable[[in
     everybody = crowd(1)
     await everybody.until(lambda: len(door.knocks) >= 2)
     assert everybody.budget.status()["dial"]["penalised_seconds"] == 0
+
+
+async def test_sockets_that_are_replaced_together_wait_for_their_turn_and_keep_what_they_have(
+    door: Door, crowd: Callable[[int], Crowd]
+) -> None:
+    everybody = crowd(4 * PER_SECOND)
+    await everybody.open()
+    # Settled by the clock, too: nobody is in the window of the first dials any more.
+    await door.clock.advance(2)
+    links = [manager.links[0] for manager in everybody.managers]
+    before = [link.leg for link in links]
+    restarts = [asyncio.ensure_future(manager.roll_over("restart", 1.5)) for manager in everybody.managers]
+    await everybody.until(lambda: all(restart.done() for restart in restarts))
+    assert all(restart.result() for restart in restarts), "those that still wait are on their way"
+    assert sum(link.queued for link in links) >= PER_SECOND
+    assert all(link.leg is leg for link, leg in zip(links, before, strict=True) if link.queued)
+    assert all(link.state == "open" for link in links)
+    await everybody.until(lambda: all(link.replaced(leg) for link, leg in zip(links, before, strict=True)))
+    await door.clock.advance(60)
+    assert everybody.connects == [2] * len(links)
+    assert most_in_a_second(everybody.budget.dials) <= PER_SECOND
+
+
+async def test_a_replacement_that_had_its_turn_and_does_not_come_is_not_waited_for(
+    door: Door, crowd: Callable[[int], Crowd]
+) -> None:
+    everybody = crowd(1)
+    await everybody.open()
+    door.answer = lambda: refused(503)
+    restart = asyncio.ensure_future(everybody.managers[0].roll_over("restart", 1.5))
+    await everybody.until(restart.done)
+    assert restart.result() is False
+    assert everybody.managers[0].open_count == 1
+
+
+async def test_one_that_waits_for_its_turn_says_so_and_keeps_its_place_when_it_is_restarted(
+    door: Door, crowd: Callable[[int], Crowd]
+) -> None:
+    everybody = crowd(2)
+    await everybody.open()
+    everybody.budget.penalise("dial", 100)
+    late = ConnectionManager(
+        Owner(),
+        CollectorStateAndTelemetry("late", "acme", door.clock),
+        everybody.tasks,
+        door.clock,
+        everybody.budget,
+        no_fetch,
+    )
+    everybody.managers.append(late)
+    late.set_dials([Dial("main", [door.url], [])])
+    await door.clock.advance(10)
+    assert (late.unhealthy(15.0), late.queued(15.0)) == ([], 0), "a short wait is nothing to speak of"
+    await door.clock.advance(10)
+    assert late.unhealthy(15.0) == ["connection main waits for its turn to dial"]
+    assert late.queued(15.0) == 1
+    assert late.status()[0]["state"] == "waiting"
+    assert await late.roll_over("restart", 1.5)
+    await everybody.open()
+    assert (late.unhealthy(15.0), late.queued(15.0)) == ([], 0)
+    assert everybody.connects == [1, 1, 1]
+
+
+async def test_one_the_venue_refuses_for_good_while_it_waits_does_not_dial(
+    door: Door, crowd: Callable[[int], Crowd]
+) -> None:
+    everybody = crowd(1)
+    await everybody.open()
+    everybody.budget.penalise("dial", 100)
+    link = everybody.managers[0].links[0]
+    link.roll_over("a wish")
+    await door.clock.advance(1)
+    assert link.queued
+    leg = link.leg
+    assert leg is not None
+    assert leg.session is not None
+    leg.session.fatal = "credentials refused"
+    leg.session.close("credentials refused")
+    leg.act()
+    await everybody.until(lambda: not link.queued)
+    await door.clock.advance(60)
+    assert everybody.connects == [1]
+    assert len(door.knocks) == 1
+    assert link.unhealthy(15.0) == "connection main gave up: credentials refused"

@@ -148,7 +148,7 @@ def _patience() -> None:
 
 TestSessionMachine = SessionMachine.TestCase
 TestSessionMachine.settings = settings(
-    max_examples=5_000 if LONG else 80,
+    max_examples=1_500 if LONG else 80,
     stateful_step_count=60 if LONG else 25,
     derandomize=not LONG,
     # To find the shortest way to a failure takes minutes; a walk that fails is short enough to be read.

@@ -17,7 +17,7 @@ from tickhive.budget import Budget
 from tickhive.clock import ManualClock
 from tickhive.errors import FetchError
 from tickhive.fetching import Fetcher
-from tickhive.plugin.contract import Credentials, Fetch, Limit
+from tickhive.plugin.contract import Answer, Credentials, Fetch, Limit, Rejected
 
 Reply = bytes | None | Callable[[asyncio.StreamWriter], Any]
 
@@ -278,3 +278,24 @@ def test_no_attempts_make_no_sense() -> None:
     clock = ManualClock()
     with pytest.raises(ValueError, match="attempts"):
         Fetcher(Budget((), clock), clock, attempts=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "unauthorised"),
+    [("credentials", 1, True), ("request", 1, False), ("retry", 3, False), (None, 1, False)],
+)
+async def test_the_plugin_says_what_an_error_means(venue: Venue, kind: Any, attempts: int, unauthorised: bool) -> None:
+    venue.replies = [reply(400, b'{"code":-1022}')]
+    seen = []
+
+    def judge(fetch: Fetch, answer: Answer) -> Rejected | None:
+        seen.append((fetch.url, answer.status, answer.body))
+        return Rejected("the signature is wrong", kind) if kind else None
+
+    async with fetching(attempts=3, judge=judge) as (fetcher, clock, _):
+        with pytest.raises(FetchError) as caught:
+            await answer(fetcher, clock, Fetch(venue.url + "/x"))
+        assert fetcher.requests == attempts
+    assert caught.value.unauthorised is unauthorised
+    assert str(caught.value).endswith("the signature is wrong" if kind else '400: {"code":-1022}')
+    assert seen == [(venue.url + "/x", 400, b'{"code":-1022}')] * attempts

@@ -99,6 +99,37 @@ async def test_one_that_runs_but_stays_sick_is_given_up_without_being_stopped(ma
     assert one.calls == ["start"] + ["restart"] * policy.max_restarts
 
 
+@pytest.mark.parametrize("word", ["waits", "needs_operator"])
+async def test_one_that_says_a_restart_cannot_help_is_left_alone_and_the_count_begins_anew(
+    manager, probe, clock, policy, word
+):
+    one = probe("one", get_health_status={"healthy": False, "reasons": ["waits for its turn"], word: True})
+    await manager.start_all()
+    await clock.advance(20 * policy.patience_seconds)
+    assert one.calls == ["start"]
+    assert entry(manager, "one")["reasons"] == ["waits for its turn"]
+    assert entry(manager, "one")["restart_in_seconds"] is None
+    one.script.clear()
+    one.sick, one.cures = ["silent"], True
+    await clock.advance(policy.patience_seconds - 1)
+    assert one.calls == ["start"]
+    await clock.advance(2 * policy.check_seconds)
+    assert one.calls == ["start", "restart"]
+
+
+async def test_one_that_begins_to_wait_before_its_restart_has_its_turn_is_left_alone(manager, probe, clock, policy):
+    first, second = probe("first"), probe("second")
+    await manager.start_all()
+    for each in (first, second):
+        each.sick, each.cures = ["venue down"], True
+    await clock.advance(policy.patience_seconds + policy.check_seconds)
+    assert (first.calls, second.calls) == (["start", "restart"], ["start"]), "the second waits out the stagger"
+    second.script["get_health_status"] = {"healthy": False, "reasons": ["waits for its turn"], "waits": True}
+    await clock.advance(60)
+    assert second.calls == ["start"]
+    assert entry(manager, "second")["recent_restarts"] == 0
+
+
 async def test_restart_by_an_operator_gives_the_budget_back(manager, probe, clock, policy):
     one = probe("one")
     await manager.start_all()

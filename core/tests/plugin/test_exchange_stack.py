@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "instruments": (),
     "limits": (Limit("dial", 1, 1.0),),
     "heartbeat": (),
+    "refused": None,
     "snapshot": None,
     "backfill": None,
     "poll": None,

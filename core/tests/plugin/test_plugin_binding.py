@@ -126,3 +126,94 @@ def test_a_decorated_hook_is_bound_by_the_arguments_of_what_it_decorates() -> No
 
     stack = ExchangeStack.from_plugin("acme", module_of(parse))
     assert stack.bound("parse")(None, b"", 7) == stack.call.parse(session=None, frame=b"", at=7) == [7, 7]
+
+
+# Wrappers: the bound chain does what the full call does
+
+
+def wrapper(function: Any, **marks: Any) -> ModuleType:
+    """A middleware module with one wrapper on ``parse``."""
+    middleware = ModuleType(function.__name__)
+    vars(middleware)["parse"] = hookimpl(wrapper=True, specname="parse", **marks)(function)
+    return middleware
+
+
+@wrapper
+def adds() -> Any:
+    return [*(yield), "adds"]
+
+
+@wrapper
+def replaces(frame: bytes) -> Any:
+    yield
+    return [frame, "replaced"]
+
+
+@wrapper
+def catches() -> Any:
+    try:
+        return (yield)
+    except KeyError:
+        return ["caught"]
+
+
+@wrapper
+def raises_before(at: int) -> Any:
+    raise ValueError("before")
+    yield
+
+
+@wrapper
+def raises_after() -> Any:
+    yield
+    raise KeyError("after")
+
+
+@wrapper
+def turns(session: Any) -> Any:
+    try:
+        return (yield)
+    except KeyError as error:
+        raise ValueError("turned") from error
+
+
+@wrapper
+def yields_not() -> Any:
+    if not True:
+        yield
+    return ["x"]
+
+
+@wrapper
+def yields_twice() -> Any:
+    yield
+    yield
+
+
+def first() -> Any:
+    return [*(yield), "first"]
+
+
+def last() -> Any:
+    return [*(yield), "last"]
+
+
+WRAPPERS = [
+    *(adds, replaces, catches, raises_before, raises_after, turns, yields_not, yields_twice),
+    *(wrapper(first, tryfirst=True), wrapper(last, trylast=True)),
+]
+
+
+def outcome(ask: Any) -> Any:
+    """What a call answers, or the kind of what it raises."""
+    try:
+        return ask()
+    except Exception as error:
+        return type(error)
+
+
+@given(st.lists(st.sampled_from(WRAPPERS), max_size=4, unique_by=id), st.sampled_from(["[frame]", "{}[frame]", "None"]))
+def test_a_bound_chain_of_wrappers_does_what_the_call_does(wrappers: list[ModuleType], answer: str) -> None:
+    stack = ExchangeStack.from_plugin("acme", module_of(implementation("parse", ["frame"], answer)), wrappers)
+    called = outcome(lambda: stack.call.parse(session=None, frame=b"f", at=7))
+    assert outcome(lambda: stack.bound("parse")(None, b"f", 7)) == called

@@ -107,7 +107,8 @@ class Acme:
                 return Quote("acme", symbol, time, at, *[None] * 4)
             case "book":
                 sides = levels(said.get("b", ())), levels(said.get("a", ()))
-                return BookSnapshot("acme", symbol, time, at, *sides, said.get("q"), said.get("depth", 0))
+                numbers = said.get("q"), said.get("depth", 0), said.get("levels", 0)
+                return BookSnapshot("acme", symbol, time, at, *sides, *numbers)
             case "delta":
                 sides = levels(said.get("b", ())), levels(said.get("a", ()))
                 return BookDelta("acme", symbol, time, at, *sides, said.get("q"), said.get("p"), said.get("f"))

@@ -233,6 +233,25 @@ def test_whole_states_of_a_shallow_channel_replace_each_other(talk):
     assert not speaking.feed.book("BTC-USDT").live
 
 
+def test_what_falls_out_of_the_levels_a_venue_keeps_up_to_date_is_dropped(talk):
+    speaking = talk("plain", B).open()
+    speaking.hear({**book(1), "levels": 2}, delta(2, 1, b=[["99", "1"]]), delta(3, 2, b=[["98", "1"]]))
+    speaking.hear(delta(4, 3, b=[["100", "0"]]))
+    assert speaking.feed.book("BTC-USDT").copy().bids == {"99": "1"}, "98 was not among the best two: it is not known"
+    speaking.hear(book(5), delta(6, 5, b=[["99", "1"]]), delta(7, 6, b=[["98", "1"]]))
+    assert len(speaking.feed.book("BTC-USDT").copy().bids) == 3
+
+
+def test_the_checksum_of_a_change_that_was_known_already_is_of_a_state_gone_by(talk):
+    speaking = talk("plain", B).open()
+    change = delta(2, 1, b=[["99", "1"]])
+    speaking.hear(book(1), change, delta(3, 2, b=[["98", "1"]]))
+    speaking.hear([change, {"e": "sum", "s": "BTC-USDT", "v": 1}])
+    assert speaking.book_state() == "live"
+    speaking.hear([delta(4, 3), {"e": "sum", "s": "BTC-USDT", "v": 1}])
+    assert speaking.book_state() == "broken"
+
+
 @pytest.mark.parametrize("sides", [{"b": [["1"]]}, {"b": 5}, {"b": [[[], "1"]]}])
 def test_a_delta_that_cannot_be_applied_breaks_the_book(talk, sides):
     speaking = talk("leaving", B).open()

@@ -199,4 +199,4 @@ def test_the_digest_is_the_same_in_every_process() -> None:
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert seen == {"280ea3cc725e9463b6b74087118061b2c802d39b7bf2c3ce94b389322e179625"}
+    assert seen == {"ec81729c7447d1bc6ea34d53febcc30529105258e1cb83f8b061c5cf45592253"}

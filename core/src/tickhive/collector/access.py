@@ -7,13 +7,15 @@ import functools
 import random
 from collections.abc import MutableMapping
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from attrs import evolve
 
 from tickhive.budget import Budget
 from tickhive.channels import InstrumentTable
 from tickhive.clock import Clock, SystemClock
+from tickhive.collector.faults import ask
+from tickhive.collector.recorded import RECORDED, Tape
 from tickhive.errors import CredentialsError, FetchError
 from tickhive.events import InstrumentUpdate
 from tickhive.fetching import Fetcher
@@ -32,14 +34,20 @@ BUDGET_STATUS_SECONDS = 0.1
 class VenueState:
     """What is known of one venue with one set of settings, whoever asks: its instruments, and what its limits left."""
 
-    def __init__(self, stack: ExchangeStack, settings: Any, clock: Clock) -> None:
+    def __init__(self, stack: ExchangeStack, settings: Any, clock: Clock, budget: Budget | None = None) -> None:
         self.instruments = InstrumentTable(stack.exchange)
-        self.budget = Budget(stack.call.limits(settings=settings) or (), clock, random.Random())
+        self.budget = budget if budget is not None else make_budget(stack, settings, clock)
         self.instrument_events: list[InstrumentUpdate] = []
         self.refused: list[str] = []
         self.learning = asyncio.Lock()
         self.learned_at: float | None = None
+        self.tapes: WeakSet[Tape] = WeakSet()
         self.budget_shown: tuple[float, dict[str, dict[str, Any]]] | None = None
+
+
+def make_budget(stack: ExchangeStack, settings: Any, clock: Clock) -> Budget:
+    """What the venue allows, as its plugin says."""
+    return Budget(ask(stack, "limits", settings=settings) or (), clock, random.Random())
 
 
 class VenueAccess:
@@ -66,8 +74,9 @@ class VenueAccess:
         self.instruments = self._state.instruments
         self.budget = self._state.budget
         sign = self._sign if stack.offers("sign") else None
+        judge = self._judge if stack.offers("refused") else None
         self._make_fetcher = functools.partial(
-            Fetcher, self.budget, clock, sign=sign, credentials=credentials, proxy=proxy
+            Fetcher, self.budget, clock, sign=sign, judge=judge, credentials=credentials, proxy=proxy
         )
         self._fetcher: Fetcher | None = None
         self._users: set[int] = set()
@@ -99,15 +108,19 @@ class VenueAccess:
         """Read the venue's instruments, once per process or when the last reading is ``again_after`` seconds old;
         FetchError when that fails.
 
-        A list the venue refuses for good is left out and named in ``refused``.
+        A list the venue refuses for good is left out and named in ``refused``. A recording that does not hold the list
+        has it read again: without it nobody could replay what follows.
         """
         state = self._state
+        recorded = RECORDED.get()
         async with state.learning:
             age = None if state.learned_at is None else self.clock.monotonic() - state.learned_at
-            if not self.knows_instruments or (again_after is not None and age is not None and age >= again_after):
+            due = again_after is not None and age is not None and age >= again_after
+            lacking = recorded is not None and recorded.tape not in state.tapes and self.stack.offers("instruments")
+            if not self.knows_instruments or due or lacking:
                 events: list[InstrumentUpdate] = []
                 state.refused.clear()
-                for fetch in self.stack.call.instruments(settings=self.settings):
+                for fetch in ask(self.stack, "instruments", settings=self.settings):
                     try:
                         events += [e for e in await self.fetch_all(fetch) if isinstance(e, InstrumentUpdate)]
                     except FetchError as error:
@@ -120,6 +133,8 @@ class VenueAccess:
                 state.instruments.extend(event.instrument for event in [*self._delisted(events), *events])
                 state.instrument_events = events
                 state.learned_at = self.clock.monotonic()
+                if recorded is not None:
+                    state.tapes.add(recorded.tape)
         return self.instruments
 
     def _delisted(self, events: list[InstrumentUpdate]) -> list[InstrumentUpdate]:
@@ -139,8 +154,9 @@ class VenueAccess:
 
         CredentialsError when it refuses the account's credentials.
         """
-        memory = self.stack.call.memory()
+        memory = ask(self.stack, "memory")
         view = OutsideView(self.stack.exchange, self.settings, self.instruments, memory, self._account or "")
+        recorded = RECORDED.get()
         found: list[Event | Dial] = []
         queue = [fetch]
         for _ in range(MAX_PAGES):
@@ -150,10 +166,17 @@ class VenueAccess:
             try:
                 answer = await self.fetch(current)
             except FetchError as error:
+                if recorded is not None:
+                    recorded.failed(current, error, self.clock.time_ns())
                 if error.status == UNAUTHORISED and self.credentials is not None:
                     raise CredentialsError(self._account, str(error)) from None
                 raise
-            for item in self.stack.call.read(session=view, fetch=current, answer=answer, at=self.clock.time_ns()) or ():
+            at, secret = self.clock.time_ns(), self.credentials is not None
+            read = ask(self.stack, "read", secret=secret, session=view, fetch=current, answer=answer, at=at) or ()
+            if recorded is not None:
+                read = list(read)
+                recorded.answered(current, answer, at, address=any(isinstance(item, Dial) for item in read))
+            for item in read:
                 if isinstance(item, Fetch):
                     queue.append(item)
                 elif isinstance(item, Rejected):
@@ -183,12 +206,24 @@ class VenueAccess:
     def _account(self) -> str | None:
         return self.credentials.account if self.credentials is not None else None
 
+    def signs(self, fetch: Fetch) -> bool:
+        """Whether a request carries something of the account."""
+        if self.credentials is None:
+            return False
+        return bool(fetch.headers or fetch.body) or (self.stack.offers("sign") and self._sign(fetch) != fetch)
+
     def _sign(self, fetch: Fetch) -> Fetch:
-        signed: Fetch = self.stack.call.sign(fetch=fetch, credentials=self.credentials, at=self.clock.time_ns())
+        at, secrets = self.clock.time_ns(), self.credentials
+        signed: Fetch = ask(self.stack, "sign", secret=secrets is not None, fetch=fetch, credentials=secrets, at=at)
         return signed
+
+    def _judge(self, fetch: Fetch, answer: Answer) -> Rejected | None:
+        verdict = ask(self.stack, "refused", secret=self.credentials is not None, fetch=fetch, answer=answer)
+        return verdict if isinstance(verdict, Rejected) else None
 
 
 _Kept = MutableMapping[asyncio.AbstractEventLoop, WeakValueDictionary[Any, Any]]
+_budgets: _Kept = WeakKeyDictionary()
 _states: _Kept = WeakKeyDictionary()
 _accesses: _Kept = WeakKeyDictionary()
 
@@ -203,17 +238,24 @@ def shared_access(
 ) -> VenueAccess:
     """The access all collectors of this exchange share that have the same settings, credentials and event loop.
 
-    Those of other credentials share the venue's limits and instruments, never the way that signs.
+    Those of other credentials share the venue's limits and instruments, never the way that signs. Those with other
+    middleware share the limits, and the instruments where none of it touches how they are listed.
     """
     loop = asyncio.get_running_loop()
-    states, accesses = (each.setdefault(loop, WeakValueDictionary()) for each in (_states, _accesses))
+    budgets, states, accesses = (
+        each.setdefault(loop, WeakValueDictionary()) for each in (_budgets, _states, _accesses)
+    )
     own_clock = None if isinstance(clock, SystemClock) else id(clock)
-    venue = (stack.exchange, id(stack), repr(settings), proxy, own_clock)
-    access: VenueAccess | None = accesses.get((venue, credentials))
+    venue = (stack.exchange, id(stack.origin), repr(settings), proxy, own_clock)
+    access: VenueAccess | None = accesses.get((venue, id(stack), credentials))
     if access is None:
-        state = states.get(venue)
+        listing = (venue, id(stack) if stack.wraps("instruments", "read", "memory", "sign") else None)
+        state = states.get(listing)
         if state is None:
-            state = states[venue] = VenueState(stack, settings, clock)
+            budget = budgets.get(venue)
+            if budget is None:
+                budget = budgets[venue] = make_budget(stack, settings, clock)
+            state = states[listing] = VenueState(stack, settings, clock, budget)
         access = VenueAccess(stack, settings, clock, credentials=credentials, proxy=proxy, state=state)
-        accesses[venue, credentials] = access
+        accesses[venue, id(stack), credentials] = access
     return access

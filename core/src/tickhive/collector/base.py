@@ -12,6 +12,7 @@ from tickhive.channels import Channel, DataType
 from tickhive.clock import Clock, SystemClock
 from tickhive.collector.changes import several, with_fewer, with_more
 from tickhive.collector.dispatcher import QUEUE_EVENTS, CallbackDispatcher, Tap
+from tickhive.collector.filters import Filter
 from tickhive.collector.subscribers import EventStream
 from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry, CollectorStatus
 from tickhive.credentials import CredentialSource, obtain
@@ -23,6 +24,7 @@ from tickhive.redaction import _sanitize_error
 from tickhive.tasks import AsyncTaskManager
 
 if TYPE_CHECKING:
+    from tickhive.collector.recorded import Tape
     from tickhive.session.books import BookView
 
 BEAT_SECONDS = 1.0
@@ -183,7 +185,8 @@ class BaseDataCollector(ABC):
 
         Where all connections are open each is replaced without a hole: the fresh one receives before the other closes.
         Otherwise, and when that takes longer than ``RESTART_SECONDS``, the collector is stopped and started: so it is
-        too when it is unhealthy though its connections were replaced within the last ``REPEAT_SECONDS``.
+        too when it is unhealthy though its connections were replaced within the last ``REPEAT_SECONDS``. Where many
+        share the venue's dial limit and a connection's turn is long in coming, it is replaced when that has come.
         """
         self._telemetry.restarts += 1
         now = self.clock.monotonic()
@@ -215,9 +218,9 @@ class BaseDataCollector(ABC):
                 if self._hopeless is not None:
                     raise self._hopeless
             except Exception as error:
-                if not self._may_pass(error):
+                if self._hopeless is not None or not self._may_pass(error):
                     await self._leave()
-                    raise
+                    raise self._hopeless or error from error
                 await self._retry("connect", error)
                 continue
             self._telemetry.set_status(CollectorStatus.RUNNING)
@@ -320,6 +323,19 @@ class BaseDataCollector(ABC):
         """Stop calling ``callback`` for this data type."""
         self._dispatcher.unregister(data_type, callback)
 
+    def add_filter(self, function: Filter, *data_types: DataType | str) -> None:
+        """Ask ``function`` about every event of these types (none: all events, Gaps too) before anybody gets it.
+
+        It answers the event, a changed copy (``attrs.evolve``), None to drop it, or a list of events in its place.
+        Filters are asked in the order they were added; callbacks, streams and the spool see what is left. One that
+        raises is counted in ``get_status`` and the event goes on unchanged. ConfigurationError when it cannot be one.
+        """
+        self._dispatcher.add_filter(function, data_types)
+
+    def remove_filter(self, function: Filter) -> None:
+        """Ask this filter no more; ValueError when it was never added."""
+        self._dispatcher.remove_filter(function)
+
     def add_tap(self, tap: Tap) -> None:
         """Give every list of events to ``tap``, straight from the road: for trusted consumers such as the spool."""
         self._dispatcher.add_tap(tap)
@@ -354,6 +370,10 @@ class BaseDataCollector(ABC):
         """The live order book of a symbol; collectors that keep none raise BookNotLive."""
         raise BookNotLive(self.exchange, symbol, "not kept by this collector")
 
+    def record(self, tape: Tape | None) -> None:
+        """Record what is sent and received from the next start on; collectors that cannot raise CollectorError."""
+        raise CollectorError(f"{self.name} cannot be recorded: its class keeps its sockets to itself")
+
     def pause_reading(self) -> None:  # noqa: B027 - a venue that cannot be held is a valid answer
         """Stop taking in data because a consumer asks for a pause; does nothing where a venue cannot be held."""
 
@@ -379,6 +399,7 @@ class BaseDataCollector(ABC):
             "recent_errors": list(telemetry.recent_errors),
             "events": self.event_counts(),
             "callbacks": self._dispatcher.status(),
+            "filters": self._dispatcher.filter_status(),
             "tasks": self._tasks.status(),
             "health": self.get_health_status(),
         }
@@ -391,6 +412,7 @@ class BaseDataCollector(ABC):
         """``healthy``, and in ``reasons`` a sentence for everything that is wrong.
 
         ``needs_operator``: it is unhealthy, and starting again cannot help until somebody has mended the cause.
+        ``waits``: all that is wrong is that it waits for its turn to dial, and starting again would lose that.
         """
         reasons = [*self._telemetry.health_reasons(), *map(_sanitize_error, self._unhealthy_data())]
         return {
@@ -400,11 +422,16 @@ class BaseDataCollector(ABC):
             "heartbeat_age_seconds": self._telemetry.heartbeat_age_seconds,
             "restarts": self._telemetry.restarts,
             "needs_operator": bool(reasons) and self._needs_operator(),
+            "waits": bool(reasons) and self._waits(),
         }
 
     def _needs_operator(self) -> bool:
         """Whether what is wrong can only be mended from outside."""
         return self.status is CollectorStatus.ERROR and isinstance(self._fatal, ValueError | CredentialsError)
+
+    def _waits(self) -> bool:
+        """Whether all that is wrong is that the venue's limit has not let it through yet."""
+        return False
 
     def _unhealthy_data(self) -> list[str]:
         """What is wrong with connections and data flow; a subclass that knows says so."""

@@ -13,11 +13,17 @@ from tickhive.budget import Backoff, Budget
 from tickhive.clock import NANOSECONDS, Clock
 from tickhive.collector.leg import LinkOwner, LinkTools
 from tickhive.collector.link import Link, LinkState
+from tickhive.collector.recorded import Recorded
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.turn import Turn
-from tickhive.plugin.contract import Answer, Dial, Fetch
+from tickhive.plugin.contract import Answer, Dial, Event, Fetch
 from tickhive.tasks import AsyncTaskManager
+
+
+async def _nothing(fetch: Fetch) -> Sequence[Event | Dial]:
+    """The answer where nobody makes requests that belong to no session."""
+    return ()
 
 
 @define(eq=False)
@@ -51,6 +57,8 @@ class ConnectionManager:
         redundancy: int = 1,
         backoff: Callable[[], Backoff] = Backoff,
         on_change: Callable[[], None] = lambda: None,
+        fetch_all: Callable[[Fetch], Awaitable[Sequence[Event | Dial]]] = _nothing,
+        recorded: Recorded | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._tasks = tasks
@@ -59,8 +67,9 @@ class ConnectionManager:
         self._backoff = backoff
         self._on_change = on_change
         self._tools = LinkTools(
-            owner, telemetry, tasks, clock, budget, fetch, transport, proxy, on_end=self.poke, on_change=self._noticed
-        )
+            owner, telemetry, tasks, clock, budget, fetch, transport, proxy, on_end=self.poke, on_change=self._noticed,
+            fetch_all=fetch_all, recorded=recorded,
+        )  # fmt: skip
         self._groups: dict[str, _Group] = {}
         self._closing: list[Link] = []
         self._totals = no_totals()
@@ -133,18 +142,22 @@ class ConnectionManager:
     async def roll_over(self, reason: str, timeout_seconds: float) -> bool:
         """Replace every socket without a hole; True when all of them were, False when one could not be in time.
 
-        Where a link is not open nothing is begun: there is nothing to keep.
+        Those whose turn at the venue's limit is long in coming are replaced when it has come, and answered for as if
+        they were. Where a link is not open nothing is begun: there is nothing to keep, and a fresh socket that waits
+        for its turn is what was asked for.
         """
         before = {link: link.leg for link in self.links}
-        if not before or not all(link.replaceable for link in before):
+        if not before or not all(link.replaceable or (link.queued and not link.failing) for link in before):
             return False
         for link in before:
             link.roll_over(reason)
         deadline = self._clock.monotonic() + timeout_seconds
         while not all(link.replaced(leg) for link, leg in before.items() if leg is not None):
-            left = deadline - self._clock.monotonic()
-            if left <= 0 or not before.keys() <= set(self.links):
+            if not before.keys() <= set(self.links):
                 return False
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return all(link.replaced(leg) or link.on_its_way(timeout_seconds) for link, leg in before.items())
             self._changed.clear()
             alarm = self._clock.call_at(self._clock.time_ns() + math.ceil(left * NANOSECONDS), self._changed.set)
             try:
@@ -180,12 +193,19 @@ class ConnectionManager:
         One of two that are each other's spare is not missed while the other is open: repairing it by force would take
         the good one down with it. ``status`` shows it.
         """
-        reasons = []
+        return [reason for _, reason in self._unwell(patience_seconds)]
+
+    def queued(self, patience_seconds: float) -> int:
+        """How many of these only wait for their turn to dial, which nothing but time can help."""
+        return sum(link.queued for link, _ in self._unwell(patience_seconds))
+
+    def _unwell(self, patience_seconds: float) -> list[tuple[Link, str]]:
+        unwell = []
         for group in self._groups.values():
-            found = [reason for link in group.links if (reason := link.unhealthy(patience_seconds)) is not None]
+            found = [(link, why) for link in group.links if (why := link.unhealthy(patience_seconds)) is not None]
             if not any(link.state is LinkState.OPEN for link in group.links) or len(found) == len(group.links):
-                reasons += found
-        return reasons
+                unwell += found
+        return unwell
 
     def statistics(self) -> dict[str, Any]:
         """What all sockets have seen, those of links that are no more among them."""

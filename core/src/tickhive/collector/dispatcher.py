@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, TypeAlias
 
 from tickhive.channels import DataType
+from tickhive.collector.filters import EventFilter, Filter
 from tickhive.collector.subscribers import (
     FAULTS,
     AsyncSubscriber,
@@ -62,6 +63,10 @@ class CallbackDispatcher:
         self._routes: dict[type, tuple[Route, ...]] = {}
         self._batches: tuple[BatchSubscriber, ...] = ()
         self._timed_batches = 0
+        self._filters: tuple[EventFilter, ...] = ()
+        self.deliver: Callable[[list[MarketEvent]], None] = self._deliver
+        """Hand out what one read brought. Never raises. Another function where there are filters, so that who has none
+        does not pay for asking."""
         self.counts: dict[type, int] = dict.fromkeys(EVENT_TYPES, 0)
 
     def register(
@@ -93,8 +98,28 @@ class CallbackDispatcher:
         """Take a tap off; unknown ones are ignored."""
         self._taps = tuple(known for known in self._taps if known != tap)
 
-    def deliver(self, events: list[MarketEvent]) -> None:
-        """Hand out what one read brought. Never raises."""
+    def add_filter(self, function: Filter, data_types: Iterable[DataType | str] = ()) -> None:
+        """Ask ``function`` about every event of these types (none: all events) before anybody gets it, taps included;
+        after the filters that were added before. ConfigurationError when it cannot be one.
+        """
+        self._filters = (*self._filters, EventFilter(function, data_types, self._log.warning))
+        self.deliver = self._deliver_filtered
+
+    def remove_filter(self, function: Filter) -> None:
+        """Ask it no more; ValueError when it was never added."""
+        left = tuple(each for each in self._filters if each.function != function)
+        if left == self._filters:
+            raise ValueError(f"{self._name}: {function!r} is no filter here")
+        self._filters = left
+        self.deliver = self._deliver_filtered if left else self._deliver
+
+    def _deliver_filtered(self, events: list[MarketEvent]) -> None:
+        for each in self._filters:
+            events = each.apply(events)
+        if events:
+            self._deliver(events)
+
+    def _deliver(self, events: list[MarketEvent]) -> None:
         if self._timed_batches:
             self._deliver_timed(events)
             return
@@ -131,6 +156,10 @@ class CallbackDispatcher:
     def status(self) -> list[dict[str, Any]]:
         """One dictionary per callback: name, data_type, mode, delivered, errors, dropped, last_error."""
         return [subscriber.status(self._seen(subscriber)) for subscriber in self._subscribers]
+
+    def filter_status(self) -> list[dict[str, Any]]:
+        """One dictionary per filter, in their order: name, data_types, seen, dropped, errors, last_error."""
+        return [each.status() for each in self._filters]
 
     def _deliver_timed(self, events: list[MarketEvent]) -> None:
         """Like ``deliver``, with a clock on every callback, to find out which one holds the loop."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from attrs import frozen
 
 from tickhive.budget import Budget
 from tickhive.clock import Clock, Handle
+from tickhive.collector.recorded import Recorded, RecordedSocket
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
 from tickhive.errors import ConnectionLost, FetchError
 from tickhive.events import MarketEvent
-from tickhive.plugin.contract import Answer, Dial, Fetch, Request
+from tickhive.plugin.contract import Answer, Dial, Event, Fetch, Request
 from tickhive.session.session import Session
 from tickhive.tasks import AsyncTaskManager
 from tickhive.transport import Connection
@@ -43,6 +44,7 @@ class LinkOwner(Protocol):
 class LinkTools:
     """What all links of one collector work with. ``on_end`` is called when a session has ended: what it left undone may
     have gone to its companions, which have something to send or to fetch then. ``on_change``: a link looks different.
+    ``fetch_all`` answers what the plugin reads in the answer to a request that belongs to no session.
     """
 
     owner: LinkOwner
@@ -55,6 +57,8 @@ class LinkTools:
     proxy: str | None
     on_end: Callable[[], None]
     on_change: Callable[[], None]
+    fetch_all: Callable[[Fetch], Awaitable[Sequence[Event | Dial]]]
+    recorded: Recorded | None = None
 
 
 class LegKeeper(Protocol):
@@ -86,8 +90,9 @@ class Leg:
     """
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_fetches", "_keeper", "_noted", "_now", "_pending", "_process", "_sending", "_sends",
-        "_tools", "carried", "closing", "connection", "dial", "name", "opened_at", "session", "settling", "url",
+        "_alarm", "_alarm_at", "_fetches", "_keeper", "_noted", "_now", "_pending", "_process", "_record", "_sending",
+        "_sends", "_tools", "carried", "closing", "connection", "dial", "name", "opened_at", "session", "settling",
+        "url",
     )  # fmt: skip
 
     def __init__(self, keeper: LegKeeper, dial: Dial, url: str, tools: LinkTools) -> None:
@@ -109,6 +114,7 @@ class Leg:
         self._tools = tools
         self._process = tools.owner.process
         self._now = tools.clock.time_ns
+        self._record: RecordedSocket | None = None
         self._noted: str | None = None
         self._pending: list[Request] = []
         self._sending: str | None = None
@@ -126,7 +132,11 @@ class Leg:
             self.session = self._tools.owner.make_session(self.dial)
             self.opened_at = self._tools.clock.monotonic()
             connection.closed.add_done_callback(self._lost)
-            self.session.opened(self._now())
+            at = self._now()
+            if self._tools.recorded is not None:
+                self._record = self._tools.recorded.socket(self.dial, self.url, self._process, at)
+                self._process = self._record.process
+            self.session.opened(at)
             self.act()
         except Exception:
             connection.abort()
@@ -162,7 +172,10 @@ class Leg:
         self._fetches.clear()
         tools.budget.forget(self.name)
         self.carried = session.settled and any(session.last_received(each) is not None for each in session.channels)
-        events = session.closed(reason, self._now())
+        at = self._now()
+        if self._record is not None:
+            self._record.closed(reason, at)
+        events = session.closed(reason, at)
         if events:
             tools.owner.deliver(events)
         self._keeper.ended(self, session, reason, lost)
@@ -206,8 +219,12 @@ class Leg:
 
     def ponged(self) -> None:
         """The venue answered a WebSocket ping."""
-        if self.session is not None:
-            self.session.ponged(self._now())
+        if self.session is None:
+            return
+        at = self._now()
+        if self._record is not None:
+            self._record.ponged(at)
+        self.session.ponged(at)
 
     # What a session asks for
 
@@ -216,6 +233,8 @@ class Leg:
         session, connection = self.session, self.connection
         if session is None or connection is None or self.closing is not None:
             return
+        if self._record is not None:
+            self._record.carries(self.dial, session.channels, self._now())
         try:
             if session.outbox:
                 self._send(session, connection)
@@ -249,7 +268,7 @@ class Leg:
             if request.channels or request.id is not None:
                 self._pending.append(request)
             else:
-                connection.send(request.frame)
+                self._put(connection, request)
         session.outbox.clear()
         if self._pending and not self._sending:
             self._sends += 1
@@ -261,20 +280,31 @@ class Leg:
         try:
             while self._pending:
                 await self._tools.budget.acquire("request", connection=self.name)
-                connection.send(self._pending.pop(0).frame)
+                self._put(connection, self._pending.pop(0))
         except ConnectionLost:
             pass  # the session asks again on the next socket
         finally:
             self._sending = None
+
+    def _put(self, connection: Connection, request: Request) -> None:
+        connection.send(request.frame)
+        if self._record is not None:
+            self._record.sent(request.frame, self._now())
 
     async def _answer(self, session: Session, fetch: Fetch, name: str) -> None:
         try:
             answer = await self._tools.fetch(fetch)
         except FetchError as error:
             self._tools.telemetry.warn_of("fetch", error)
-            events = session.fetch_failed(fetch, str(error), self._now(), unauthorised=error.unauthorised)
+            at = self._now()
+            if self._tools.recorded is not None:
+                self._tools.recorded.failed(fetch, error, at)
+            events = session.fetch_failed(fetch, str(error), at, unauthorised=error.unauthorised)
         else:
-            events = session.answered(fetch, answer, self._now())
+            at = self._now()
+            if self._tools.recorded is not None:
+                self._tools.recorded.answered(fetch, answer, at)
+            events = session.answered(fetch, answer, at)
         finally:
             self._fetches.discard(name)
         if events:
@@ -286,7 +316,10 @@ class Leg:
         session = self.session
         if session is None:
             return
-        events = session.tick(self._now())
+        at = self._now()
+        if self._record is not None:
+            self._record.ticked(at)
+        events = session.tick(at)
         if events:
             self._tools.owner.deliver(events)
         self.act()

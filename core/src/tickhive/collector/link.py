@@ -15,9 +15,10 @@ from tickhive.budget import Backoff
 from tickhive.clock import NANOSECONDS, Handle
 from tickhive.collector.leg import Leg, LinkTools
 from tickhive.collector.pace import Pace
+from tickhive.collector.ticket import redeem
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.turn import Turn
-from tickhive.errors import ConnectionFailed, ConnectionLost
+from tickhive.errors import ConnectionFailed, ConnectionLost, CredentialsError, FetchError
 from tickhive.plugin.contract import Dial
 from tickhive.session.session import Session
 from tickhive.transport import Connection, open_connection
@@ -74,11 +75,13 @@ class Link:
         self._legs: list[Leg] = []
         self._successor: Leg | None = None
         self._wish: str | None = None
-        self.hopeless: str | None = None
-        """Why the venue will not have us, however often it is dialled."""
+        self._refusal: str | None = None
         self._fatal: str | None = None
         self._stopping = False
         self._dialling = False
+        self.queued = False
+        """Whether a socket is wanted and only waits for its turn at the venue's limit."""
+        self._turn_came_at: float | None = None
         self._woken = asyncio.Event()
         self._patience: Handle | None = None
         self._paused = False
@@ -137,6 +140,16 @@ class Link:
         return self.leg.session.leaving or self._wish or stale
 
     @property
+    def url(self) -> str | None:
+        """Where the open socket is; None when none is open."""
+        return self.leg.url if self.leg is not None else None
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why the venue will not have us, however often it is dialled; None while a socket is open all the same."""
+        return self._refusal if self.leg is None else None
+
+    @property
     def failing(self) -> int:
         """How many dials in a row did not succeed."""
         return self._pace.failing
@@ -146,9 +159,17 @@ class Link:
         """Whether a socket is open and another may be dialled."""
         return self.leg is not None and self._fatal is None and not self._stopping
 
-    def replaced(self, leg: Leg) -> bool:
-        """Whether another socket has taken the place of this one, and this one is closed."""
+    def replaced(self, leg: Leg | None) -> bool:
+        """Whether another socket has taken the place of this one (None: of none), and this one is closed."""
         return self.leg is not None and self.leg is not leg and leg not in self._legs
+
+    def on_its_way(self, seconds: float) -> bool:
+        """Whether another socket waits for its turn, or had it less than so long ago, and nothing has gone wrong."""
+        if self.failing:
+            return False
+        if self.queued or self._turn.held_up(self):
+            return True
+        return self._turn_came_at is not None and self._now() - self._turn_came_at < seconds
 
     def roll_over(self, reason: str) -> None:
         """Replace the open socket without a hole. Where none is open a fresh one is on its way already."""
@@ -192,22 +213,30 @@ class Link:
     async def _run(self) -> None:
         while await self._needed():
             rolling = self.leg is not None
-            await self._tools.budget.acquire("dial")
+            await self._queue()
+            if not self._wants_socket():
+                continue  # the venue has refused us for good meanwhile
             self._dialling = True
             self._show()
-            url = self._turn.address(self, self.dial.urls, self._address)
-            leg = Leg(self, self.dial, url, self._tools)
             try:
+                dial = self.dial
+                address = await redeem(dial, self._tools.fetch_all)
+                url = self._turn.address(self, address.urls, self._address)
+                leg = Leg(self, dial, url, self._tools)
                 connection = await open_connection(
                     url,
                     on_frames=leg.frames,
-                    headers=dict(self.dial.headers),
-                    max_size=self.dial.max_size,
+                    headers=dict(address.headers),
+                    max_size=dial.max_size,
                     proxy=self._tools.proxy,
                     mode=self._tools.transport,
                     on_pong=leg.ponged,
                 )
-            except ConnectionFailed as error:
+            except CredentialsError as error:
+                self._dialling = False
+                self._refused(error)
+                continue
+            except (ConnectionFailed, FetchError) as error:
                 self._dialling = False
                 self._failed(error)
                 continue
@@ -220,6 +249,15 @@ class Link:
                 # The socket that is open is worth more than the end of this task.
                 self._successor = None
                 self._failed(error)
+
+    async def _queue(self) -> None:
+        """Wait for a turn at the limit all who use the venue share."""
+        self.queued = True
+        try:
+            await self._tools.budget.acquire("dial")
+        finally:
+            self.queued = False
+        self._turn_came_at = self._now()
 
     async def _needed(self) -> bool:
         """Wait until a socket is wanted and may be dialled; False when none will ever be."""
@@ -289,6 +327,14 @@ class Link:
                 failures=failing,
                 wait_seconds=round(wait, 1),
             )
+
+    def _refused(self, error: CredentialsError) -> None:
+        """The venue gives no ticket to this account: that is final for dialling, not for the socket there is."""
+        telemetry = self._tools.telemetry
+        self._fatal = self._refusal = self.last_error = telemetry.record_error(f"dial {self.dial.key}", error.reason)
+        telemetry.log.error("gave up: dialling again cannot help", link=self.key, reason=self._fatal)
+        self._end_rollover()
+        self._show()
 
     # Rolling over
 
@@ -365,7 +411,7 @@ class Link:
         if self._fatal is None:
             self.last_error = telemetry.record_error(f"link {self.key}", reason)
         if session.fatal is not None:
-            self._fatal = self.hopeless = session.fatal
+            self._fatal = self._refusal = session.fatal
             telemetry.log.error("gave up: dialling again cannot help", link=self.key, reason=reason)
         elif self._fatal is None:
             # What was planned was paced when it was planned.
@@ -431,7 +477,8 @@ class Link:
             return None
         if (self._tools.clock.time_ns() - self.state_since) / 1e9 < patience_seconds and not self.failing:
             return None
-        return f"connection {self.key} is {self.state.value}" + (f": {self.last_error}" if self.last_error else "")
+        state = "waits for its turn to dial" if self.queued else f"is {self.state.value}"
+        return f"connection {self.key} {state}" + (f": {self.last_error}" if self.last_error else "")
 
     def statistics(self) -> dict[str, Any]:
         """What its sockets have seen, all together."""
@@ -450,7 +497,7 @@ class Link:
             "state": self.state.value,
             "since": self.state_since,
             "rolling": self.rolling,
-            "host": _host(self.leg.url if self.leg is not None else self.dial.urls[0]),
+            "host": _host(self.url or self.dial.urls[0]),
             "channels": len(self.dial.channels),
             "connects": self.connects,
             "failures": self.failures,

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from tickhive.channels import Channel
 from tickhive.collector.access import VenueAccess
+from tickhive.collector.faults import ask
 from tickhive.collector.wanted import Wanted, listed, resolve
 from tickhive.errors import ConfigurationError, PluginError
 from tickhive.exchanges.config import ExchangeCollectorConfig
@@ -97,8 +98,15 @@ def _streamed(wanted: Wanted, polls: dict[Channel, Poll]) -> list[Channel]:
 
 
 def _connect(access: VenueAccess, channels: Sequence[Channel], dials: Sequence[Dial]) -> Any:
-    return access.stack.call.connect(
-        channels=tuple(channels), settings=access.settings, credentials=access.credentials, dials=tuple(dials)
+    return ask(
+        access.stack,
+        "connect",
+        passing=(ValueError,),
+        secret=access.credentials is not None,
+        channels=tuple(channels),
+        settings=access.settings,
+        credentials=access.credentials,
+        dials=tuple(dials),
     )
 
 
@@ -106,6 +114,8 @@ def _refusal(access: VenueAccess, channel: Channel) -> str | None:
     """Why the plugin will not have this channel, even alone."""
     try:
         _connect(access, (channel,), ())
+    except PluginError:
+        raise
     except ValueError as error:
         return str(error)
     return None
@@ -114,5 +124,5 @@ def _refusal(access: VenueAccess, channel: Channel) -> str | None:
 def _poll(access: VenueAccess, channel: Channel) -> Poll | None:
     if not access.stack.offers("poll"):
         return None
-    poll: Poll | None = access.stack.call.poll(channel=channel, settings=access.settings)
+    poll: Poll | None = ask(access.stack, "poll", passing=(ValueError,), channel=channel, settings=access.settings)
     return poll

@@ -10,10 +10,14 @@ from tickhive.channels import Channel, DataType, is_pattern
 from tickhive.clock import NANOSECONDS, Clock
 from tickhive.collector.access import VenueAccess, shared_access
 from tickhive.collector.base import BaseDataCollector
+from tickhive.collector.complaints import Complaints
 from tickhive.collector.connection import ConnectionManager
+from tickhive.collector.guard import GUARD, LoopGuard
 from tickhive.collector.link import LinkState
 from tickhive.collector.plan import Plan, make_plan, refusals
 from tickhive.collector.polls import Polls
+from tickhive.collector.recorded import RECORDED, Recorded, Tape
+from tickhive.collector.silence import silence_limit
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.wanted import listed, resolve
@@ -38,29 +42,6 @@ LISTING_SECONDS = 600.0
 FOLLOW_AGAIN_SECONDS = 10.0
 """How long a change of listings waits that could not be followed."""
 
-WORTH_SAYING = {
-    "malformed": "last_malformed",
-    "unknown": "last_unknown",
-    "hook_errors": "last_hook_error",
-    "checksums_failed": None,
-}
-"""Counters that should stay at zero, and where the latest cause stands."""
-
-SILENCE_FACTORS: dict[DataType, float | None] = {
-    DataType.TRADE: 10.0,
-    DataType.CANDLE: 10.0,
-    DataType.FUNDING_RATE: 10.0,
-    DataType.OPEN_INTEREST: 10.0,
-    DataType.PRICE_LIMIT: 10.0,
-    DataType.LIQUIDATION: None,
-    DataType.INSTRUMENT: None,
-    DataType.BALANCE: None,
-    DataType.POSITION: None,
-    DataType.ORDER: None,
-    DataType.FILL: None,
-}
-"""By how much a data type may be quieter than ``silence_seconds``; None: it only speaks when something happens."""
-
 
 class PluginCollector(BaseDataCollector):
     """Collects what a plugin's hooks describe; one feed (ledger, books, continuity) over as many sockets as it takes.
@@ -81,9 +62,12 @@ class PluginCollector(BaseDataCollector):
         super().__init__(config, clock=clock, credentials=credentials)
         self.stack = stack
         self.settings = settings
+        self._guard = LoopGuard(stack, self._telemetry, config.blocked_seconds, config.blocked_times, self._give_up)
         self._plan = Plan()
         self._changing = asyncio.Lock()
-        self._said: dict[str, int] = {}
+        self._complaints = Complaints(stack, self._telemetry)
+        self._tape: Tape | None = None
+        self._recorded: Recorded | None = None
         self._access: VenueAccess | None = None
         self._connections: ConnectionManager | None = None
         self._feed: Feed | None = None
@@ -98,10 +82,13 @@ class PluginCollector(BaseDataCollector):
 
     async def _actual_connect(self) -> None:
         """Learn the instruments, resolve the symbols, have the sockets that ``connect`` asks for."""
+        self._guard.begin()
         credentials = await self._obtain_credentials()
         access = self._access = shared_access(
             self.stack, self.settings, self.clock, proxy=self.config.proxy, credentials=credentials
         )
+        self._recorded = None if self._tape is None else Recorded(self._tape, credentials, access.signs)
+        RECORDED.set(self._recorded)
         access.join(self)
         await access.learn_instruments()
         for refusal in access.refused:
@@ -113,7 +100,7 @@ class PluginCollector(BaseDataCollector):
                 self.settings,
                 access.instruments,
                 verify_checksums=self.config.verify_checksums,
-                silence_limit=self._silence_limit,
+                silence_limit=lambda channel: silence_limit(channel.data_type, self.config.silence_seconds),
             )
             self._feed.on_hole = self._hole_watcher
         async with self._changing:
@@ -133,6 +120,8 @@ class PluginCollector(BaseDataCollector):
             proxy=self.config.proxy,
             redundancy=self.config.redundancy,
             on_change=self._link_has_changed,
+            fetch_all=access.fetch_all,
+            recorded=self._recorded,
         )
         self._feed.paused = self._reading_paused
         if self._reading_paused:
@@ -167,6 +156,7 @@ class PluginCollector(BaseDataCollector):
             self.deliver(self._feed.finish())
         if self._access is not None:
             await self._access.leave(self)
+        self._guard.end()
 
     async def _replace_connections(self, reason: str, timeout_seconds: float) -> bool:
         """Roll every link over; not where the account's secrets are others than those its sockets use."""
@@ -193,7 +183,7 @@ class PluginCollector(BaseDataCollector):
 
     def process(self, session: Session, frames: list[bytes], at: int) -> None:
         """The road of a frame: from the read to the callbacks."""
-        events = session.receive(frames, at)
+        events = self._guard.receive(session, frames, at)
         if events:
             self._dispatcher.deliver(events)
 
@@ -279,6 +269,14 @@ class PluginCollector(BaseDataCollector):
 
     async def _change(self, change: Callable[[ExchangeCollectorConfig], ExchangeCollectorConfig]) -> None:
         """Change the configuration; a running collector asks for what is missing and gives up what is not wanted."""
+        before, recorded = GUARD.set(self._guard), RECORDED.set(self._recorded)
+        try:
+            await self._change_guarded(change)
+        finally:
+            GUARD.reset(before)
+            RECORDED.reset(recorded)
+
+    async def _change_guarded(self, change: Callable[[ExchangeCollectorConfig], ExchangeCollectorConfig]) -> None:
         async with self._changing:
             config = change(self.config)
             access, connections, feed = self._access, self._connections, self._feed
@@ -373,6 +371,10 @@ class PluginCollector(BaseDataCollector):
         if self._feed is not None:
             self._feed.on_hole = watcher
 
+    def record(self, tape: Tape | None) -> None:
+        """Record into ``tape``, a ``tickhive.recording.Recorder``, from the next start on; None: no more."""
+        self._tape = tape
+
     def pause_reading(self) -> None:
         """Stop taking in frames: the venue's send buffers fill instead of our memory."""
         self._reading_paused = True
@@ -394,10 +396,15 @@ class PluginCollector(BaseDataCollector):
         status = super().get_status()
         now = self.clock.time_ns()
         feed = self._feed
-        status["plugin"] = {"distribution": self.stack.distribution, "version": self.stack.version}
+        status["plugin"] = {
+            "distribution": self.stack.distribution,
+            "version": self.stack.version,
+            **self._guard.status(),
+        }
         status["instruments"] = len(self._access.instruments) if self._access is not None else 0
         status["set_aside"] = dict(self._plan.set_aside)
         status["reading_paused"] = self._reading_paused
+        status["recording"] = self._tape.status() if self._tape is not None else None
         status["connections"] = self._connections.status() if self._connections is not None else []
         status["subscriptions"] = feed.ledger.status(now) if feed is not None else []
         status["statistics"] = self._statistics()
@@ -409,11 +416,15 @@ class PluginCollector(BaseDataCollector):
         if self._connections is not None:
             reasons += self._connections.unhealthy(CONNECT_PATIENCE_SECONDS)
         reasons += [f"{channel} is not asked for any more: {why}" for channel, why in self._polls.refused.items()]
+        reasons += [f"{channel}: {why}" for channel, why in self._polls.failing.items()]
         if self._feed is not None and self.status is CollectorStatus.RUNNING:
             summary = self._feed.ledger.summary()
             reasons += [f"no data: {listed(summary['silent_channels'])}"] if summary["silent_channels"] else []
             if summary["channels"] and summary["rejected"] == summary["channels"]:
-                reasons.append(f"every subscription was rejected: {listed(summary['rejected_channels'])}")
+                why = self._statistics()["last_hook_error"]
+                blame = f"; {self.stack.package}: {why}" if why else ""
+                reasons.append(f"every subscription was rejected: {listed(summary['rejected_channels'])}{blame}")
+            reasons += self._complaints.reasons(self._statistics())
         return reasons
 
     def _needs_operator(self) -> bool:
@@ -422,25 +433,20 @@ class PluginCollector(BaseDataCollector):
         refused = len(self._polls.refused) + sum(link.hopeless is not None for link in links)
         return super()._needs_operator() or 0 < len(self._unhealthy_data()) <= refused
 
+    def _waits(self) -> bool:
+        """Hundreds of collectors that start together have their sockets one after the other."""
+        queued = self._connections.queued(CONNECT_PATIENCE_SECONDS) if self._connections is not None else 0
+        return self.status is CollectorStatus.RUNNING and 0 < len(self._unhealthy_data()) == queued
+
     def _look_around(self) -> None:
         """Follow listings; say once for every tenfold how much of what came could not be used."""
+        GUARD.set(self._guard)
         access, following = self._access, f"{self.name}: follow listings"
         busy = self._changing.locked() or following in self._tasks
         if access and self._follows and not busy and access.instruments.version != self._plan.version:
             self._plan.version = access.instruments.version
             self._tasks.add_task(following, self._follow())
-        statistics = self._statistics()
-        for name, latest in WORTH_SAYING.items():
-            count = statistics[name]
-            if count >= self._said.get(name, 1):
-                self._said[name] = 10 ** len(str(count))
-                last = statistics[latest] if latest else None
-                self._telemetry.log.warning(f"{name.replace('_', ' ')}: {count}", **({"last": last} if last else {}))
-
-    def _silence_limit(self, channel: Channel) -> float | None:
-        """How long this channel may be quiet before that is a fault: what trades seldom is not dead."""
-        factor = SILENCE_FACTORS.get(channel.data_type, 1.0)
-        return None if factor is None else factor * self.config.silence_seconds
+        self._complaints.look(self._statistics())
 
     def _statistics(self) -> dict[str, Any]:
         """What was received, over all sockets there have been."""

@@ -5,11 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tickhive.channels import EVERY, Channel, Subscription
+from tickhive.channels import EVERY, Channel, DataType, Subscription
 from tickhive.plugin.contract import Credentials
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.session.faults import FAULTS
 
 _PLACEHOLDER = "not-known-yet"
+_PROBE = "BTC-USDT"
+_PARAMS = {DataType.CANDLE: ("1m", "5m", "1h", "1d")}
+"""What a data type is asked about with, one after the other, where it means nothing alone."""
+
+
+def offered_data_types(stack: ExchangeStack) -> list[DataType] | None:
+    """Which data types the plugin has, by what its ``connect`` and ``poll`` refuse; None where it cannot be asked
+    without settings of the user's. PluginError when a hook fails.
+    """
+    try:
+        settings = stack.settings_type()
+    except Exception:
+        return None
+
+    def has(subscription: Subscription) -> bool:
+        account = "probe" if subscription.data_type.private else None
+        return not refused_subscriptions(stack, [_PROBE], [subscription], settings, account)
+
+    return [each for each in DataType if any(has(Subscription(each, params)) for params in _PARAMS.get(each, ("",)))]
 
 
 def refused_subscriptions(
@@ -56,7 +76,7 @@ def _refusal(
             stack.call.connect(channels=streamed, settings=settings, credentials=credentials, dials=())
     except ValueError as error:
         return str(error) or "the plugin refuses it without a reason"
-    except Exception as error:
+    except FAULTS as error:
         raise stack.refuse(
             f"its {hook} hook failed: {type(error).__name__}: {error}", "Report this to its authors"
         ) from error

@@ -36,6 +36,8 @@ class ExchangeCollectorConfig:
     address such as ``socks5://host:1080``; like ``settings`` it may hold a secret and is left out of the repr.
     ``account`` names the account whose credentials are used; private data types (balance, position, order, fill) need
     one, and no symbols when there are no others. The secrets themselves are never part of a configuration.
+    A hook of the plugin that holds the event loop for more than ``blocked_seconds`` blocks it; ``blocked_times`` of
+    that within a minute end the collector, so that the others can work.
     ``redundancy`` 2 keeps two sockets for everything, at two addresses where the exchange has them: what one loses the
     other brings.
 
@@ -62,6 +64,8 @@ class ExchangeCollectorConfig:
     proxy: str | None = field(default=None, repr=False)
     account: str | None = None
     redundancy: int = 1
+    blocked_seconds: float = 0.5
+    blocked_times: int = 3
     subscriptions: tuple[Subscription, ...] = field(init=False, default=())
 
     def __attrs_post_init__(self) -> None:
@@ -147,11 +151,15 @@ class ExchangeCollectorConfig:
             problems.append("name: expected a text that is not empty")
         if not isinstance(self.settings, Mapping) or not all(isinstance(key, str) for key in self.settings):
             problems.append("settings: expected a table of the exchange's settings")
-        seconds = self.silence_seconds
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            problems.append("silence_seconds: expected a number of seconds")
-        elif not (math.isfinite(seconds) and seconds > 0):
-            problems.append(f"silence_seconds: expected a number of seconds above 0, got {seconds}")
+        for name in ("silence_seconds", "blocked_seconds"):
+            seconds = getattr(self, name)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                problems.append(f"{name}: expected a number of seconds")
+            elif not (math.isfinite(seconds) and seconds > 0):
+                problems.append(f"{name}: expected a number of seconds above 0, got {seconds}")
+        times = self.blocked_times
+        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+            problems.append(f"blocked_times: expected a whole number above 0, got {times!r:.60}")
         if isinstance(self.redundancy, bool) or self.redundancy not in (1, 2):
             problems.append(f"redundancy: expected 1 or 2, got {self.redundancy!r:.60}")
         if self.transport not in ("fast", "plain"):

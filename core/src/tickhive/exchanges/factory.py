@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tickhive.credentials import CredentialSource, obtain
@@ -30,23 +30,31 @@ class ExchangeFactory:
     """Where plugins come from; None is the process's ``default_registry()``. Set it to use another one."""
 
     _classes: ClassVar[dict[str, Callable[..., BaseDataCollector]]] = {}
+    _middleware: ClassVar[list[tuple[str | None, object]]] = []
 
     @classmethod
     def create_collector(
-        cls, config: ExchangeCollectorConfig, *, credentials: CredentialSource | None = None
+        cls,
+        config: ExchangeCollectorConfig,
+        *,
+        credentials: CredentialSource | None = None,
+        middleware: Iterable[object] = (),
     ) -> BaseDataCollector:
         """Make a collector. Nothing is connected before its ``start``.
+
+        ``middleware`` are wrappers around the plugin's hooks for this collector alone, the last one the outermost; they
+        stand around those that were given to ``stack``.
 
         ``credentials`` are those of ``config.account``: the secrets, or a function that fetches them and is asked at
         every start, so that a restart finds mended ones.
 
         Every refusal is a ValueError that says what to do: UnknownExchangeError (install or register something),
-        PluginError (the exchange's package is at fault) or ConfigurationError (a setting of the exchange, by its path;
-        or a data type it does not have).
+        PluginError (the exchange's package or the middleware is at fault) or ConfigurationError (a setting of the
+        exchange, by its path; or a data type it does not have).
 
         Whether a venue that lists its instruments trades a symbol is found out at ``start``.
         """
-        return cls._plan(config, credentials)()
+        return cls._plan(config, credentials, tuple(middleware))()
 
     @classmethod
     def create_multiple_collectors(
@@ -55,17 +63,20 @@ class ExchangeFactory:
         *,
         credentials: Mapping[str, CredentialSource] | None = None,
         skip_invalid: bool = False,
+        middleware: Iterable[object] = (),
     ) -> list[BaseDataCollector]:
-        """Make a collector for each configuration, in order; ``credentials`` by the name of the account.
+        """Make a collector for each configuration, in order; ``credentials`` by the name of the account, and the same
+        ``middleware`` for all.
 
         All are checked first. When any is refused, one ConfigurationError lists every refusal by its position and no
         collector is made. With ``skip_invalid`` the refused ones are logged as errors and left out.
         """
         refused: list[str] = []
+        layers = tuple(middleware)
         plans: list[Callable[[], BaseDataCollector]] = []
         for index, config in enumerate(configs):
             try:
-                plans.append(cls._plan(config, (credentials or {}).get(getattr(config, "account", None) or "")))
+                plans.append(cls._plan(config, (credentials or {}).get(getattr(config, "account", None) or ""), layers))
             except (ValueError, TickhiveError) as error:
                 refused += _refusals(f"configs[{index}]", config, error)
         if refused and not skip_invalid:
@@ -105,10 +116,27 @@ class ExchangeFactory:
         cls._plugins().unregister(exchange)
 
     @classmethod
-    def load(cls, exchange: str) -> ExchangeStack:
-        """The plugin of an exchange; UnknownExchangeError or PluginError when there is none that can be used."""
+    def stack(cls, exchange: str | None, wrapper: object) -> None:
+        """Wrap the hooks of an exchange, or with None those of every exchange, in all collectors made from now on.
+
+        ``wrapper`` is a module or an instance whose functions are marked ``@hookimpl(wrapper=True)``. What was stacked
+        last is the outermost. A wrapper that cannot be stacked is refused with a PluginError when a collector is made.
+        """
+        cls._middleware.append((exchange, wrapper))
+
+    @classmethod
+    def unstack(cls, exchange: str | None, wrapper: object) -> None:
+        """Take back what ``stack`` was told; collectors that exist go on as they were made."""
+        cls._middleware = [each for each in cls._middleware if each[0] != exchange or each[1] is not wrapper]
+
+    @classmethod
+    def load(cls, exchange: str, middleware: Iterable[object] = ()) -> ExchangeStack:
+        """The plugin of an exchange with all that is stacked on it; UnknownExchangeError or PluginError when there is
+        none that can be used.
+        """
+        stacked = [wrapper for wanted, wrapper in cls._middleware if wanted in (None, exchange)]
         try:
-            return cls._plugins().load(exchange)
+            return cls._plugins().load(exchange, [*stacked, *middleware])
         except UnknownExchangeError as error:
             raise unknown_exchange(exchange, [*error.installed, *cls._classes]) from None
 
@@ -123,7 +151,10 @@ class ExchangeFactory:
 
     @classmethod
     def _plan(
-        cls, config: ExchangeCollectorConfig, credentials: CredentialSource | None = None
+        cls,
+        config: ExchangeCollectorConfig,
+        credentials: CredentialSource | None = None,
+        middleware: Sequence[object] = (),
     ) -> Callable[[], BaseDataCollector]:
         """Check everything that can be checked, and answer how to make the collector."""
         if not isinstance(config, ExchangeCollectorConfig):
@@ -133,8 +164,12 @@ class ExchangeFactory:
         secrets = {} if credentials is None else {"credentials": credentials}
         own = cls._classes.get(config.exchange)
         if own is not None:
+            if middleware:
+                raise ConfigurationError(
+                    f"{config.exchange}: a collector class of the application has no hooks to wrap"
+                )
             return lambda: own(config, **secrets)
-        stack = cls.load(config.exchange)
+        stack = cls.load(config.exchange, middleware)
         settings = structure_settings(stack, config)
         refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings, config.account)
         if refused:

@@ -91,16 +91,16 @@ class ManagerHealthMonitor:
                 self._log._log_info(f"collector {member.name} recovered by itself")
                 member.pardon()
                 member.state = MemberState.RUNNING
-                self._roster.on_change()
+                self._roster.on_change(member)
             return False
         member.healthy_since = None
         if member.unhealthy_since is None:
             member.unhealthy_since = now
         if member.needs_operator or not member.collector.auto_restart:
             return False
-        if health is not None and health.needs_operator:
-            # By its own word a restart would only cost what still flows. Once that changes, the count begins anew.
-            member.restart_at = None
+        if health is not None and health.is_beyond_a_restart:
+            # It would only cost what still flows, or the place in a queue. Once that changes, the count begins anew.
+            member.restart_at = member.unhealthy_since = None
             return False
         if member.restart_at is None:
             # One that could not start is known to be down: no patience, only the growing wait.
@@ -108,13 +108,13 @@ class ManagerHealthMonitor:
                 return False
             wait = member.budget.wait_seconds(now) if member.budget.used(now) or not member.active else 0.0
             member.restart_at = now + wait
-            self._roster.on_change()
+            self._roster.on_change(member)
         return member.restart_at <= now
 
     def _permit(self, member: Member) -> bool:
         """Charge a restart to the collector's budget; False when it has become well meanwhile, or none is left."""
         health = member.health()
-        if member.active and health.healthy:
+        if member.active and (health.healthy or health.is_beyond_a_restart):
             member.forget_symptoms()
             return False
         reasons = "; ".join(health.reasons) if member.active else (member.error or "it could not start")
@@ -128,6 +128,6 @@ class ManagerHealthMonitor:
             "Restart or enable it when the cause is gone",
             needs_operator=True,
         )
-        self._roster.on_change()
+        self._roster.on_change(member)
         self._log._log_critical(f"collector {member.name}: {member.error}", exc_info=False)
         return False

@@ -26,6 +26,9 @@ from tickhive.manager.roster import Member, MemberState, Roster
 from tickhive.redaction import _sanitize_error
 from tickhive.tasks import AsyncTaskManager
 
+STARTS_PER_TURN = 10
+"""So many collectors begin to start within one turn of the event loop: each plans its channels and sockets then."""
+
 Operation: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
 HOPELESS = (ConfigurationError, CredentialsError, UnknownExchangeError, UnknownSymbolError, PluginError)
@@ -157,7 +160,9 @@ class CollectorLifecycleManager:
         """Start every enabled collector side by side; answer who started."""
         self.running = True
         waiting = [member for member in self._roster if member.enabled and not member.active]
-        started = await asyncio.gather(*(self._start(member) for member in waiting))
+        started = await asyncio.gather(
+            *(self._start_in(number // STARTS_PER_TURN, member) for number, member in enumerate(waiting))
+        )
         return {member.name: ok for member, ok in zip(waiting, started, strict=True)}
 
     async def stop_all(self) -> dict[str, bool]:
@@ -170,6 +175,11 @@ class CollectorLifecycleManager:
     async def _start_collector(self, name: str) -> bool:
         """Start one collector, unless it is running; True when it runs afterwards."""
         return await self._start(self._roster.get(name))
+
+    async def _start_in(self, turns: int, member: Member) -> bool:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await self._start(member)
 
     async def _start(self, member: Member) -> bool:
         async with member.lock:
@@ -235,7 +245,7 @@ class CollectorLifecycleManager:
         member.active = False
         member.forget_symptoms()
         member.fail(error, needs_operator=needs_operator)
-        self._roster.on_change()
+        self._roster.on_change(member)
         return False
 
     async def _attempt(self, member: Member, verb: str, operation: Operation, *, quiet: bool = False) -> bool:
@@ -253,16 +263,16 @@ class CollectorLifecycleManager:
                 # What we say ourselves needs no places in the code to be understood.
                 unforeseen = not isinstance(error.__cause__ or error, TickhiveError)
                 self._log._log_error(f"collector {member.name}: {reason}", exc_info=unforeseen)
-            self._roster.on_change()
+            self._roster.on_change(member)
             return False
         if answer is False:
             member.fail(f"{verb} failed: the collector answered that it could not")
             if not quiet:
                 self._log._log_error(f"collector {member.name}: {member.error}", exc_info=False)
-            self._roster.on_change()
+            self._roster.on_change(member)
             return False
         return True
 
     def _set(self, member: Member, state: MemberState) -> None:
         member.state = state
-        self._roster.on_change()
+        self._roster.on_change(member)

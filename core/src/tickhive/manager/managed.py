@@ -30,4 +30,8 @@ class ManagedCollector(Protocol):
         """What it is doing, as plain values."""
 
     def get_health_status(self) -> Mapping[str, Any]:
-        """At least ``healthy`` (bool) and ``reasons`` (sentences, empty when healthy)."""
+        """At least ``healthy`` (bool) and ``reasons`` (sentences, empty when healthy).
+
+        An unhealthy one that is not to be restarted may say why by one of these being True: ``needs_operator``,
+        somebody has to mend the cause; ``waits``, it is on its way and a restart would only lose its place.
+        """

@@ -96,7 +96,9 @@ class CollectorManager:
             self._stats.started_at = self._clock.time_ns()
             self._tasks.add_task(HEALTH_TASK, self._health._global_health_monitor())
             self._tasks.add_task(STATISTICS_TASK, self._stats.cache.keep_fresh())
-        return await self._lifecycle.start_all()
+        started = await self._lifecycle.start_all()
+        await self._stats.catch_up()
+        return started
 
     async def stop_all(self) -> dict[str, bool]:
         """Stop the watch and every collector; answers by name who stopped without complaint."""

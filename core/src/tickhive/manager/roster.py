@@ -33,6 +33,12 @@ class Health:
     healthy: bool
     reasons: list[str]
     needs_operator: bool = False
+    waits: bool = False
+
+    @property
+    def is_beyond_a_restart(self) -> bool:
+        """Whether a restart can help nothing, by the collector's own word."""
+        return self.needs_operator or self.waits
 
 
 @define(eq=False)
@@ -70,7 +76,8 @@ class Member:
             return Health(False, [f"get_health_status failed: {_sanitize_error(error)}"])
         if not healthy and not reasons:
             reasons = ["the collector gives no reason"]
-        return Health(healthy, reasons, not healthy and answer.get("needs_operator") is True)
+        needs_operator, waits = (not healthy and answer.get(key) is True for key in ("needs_operator", "waits"))
+        return Health(healthy, reasons, needs_operator, waits)
 
     def fail(self, reason: str, *, needs_operator: bool = False) -> None:
         """Show the collector as failed."""
@@ -93,11 +100,11 @@ class Member:
 
 
 class Roster:
-    """The members by name, in the order they were added; ``on_change`` is called after every change of one."""
+    """The members by name, in the order they were added; ``on_change`` is called with a member after it changed."""
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: Callable[[Member], None] = lambda member: None
 
     def add(self, member: Member) -> None:
         """Take a member in; a name can be used once."""
@@ -106,12 +113,11 @@ class Roster:
                 f"A collector named {member.name!r} is already managed; remove it first or give this one another name"
             )
         self._members[member.name] = member
-        self.on_change()
+        self.on_change(member)
 
     def remove(self, name: str) -> None:
         """Let a member go."""
-        del self._members[name]
-        self.on_change()
+        self.on_change(self._members.pop(name))
 
     def get(self, name: str) -> Member:
         """Look a member up; CollectorError names those there are."""

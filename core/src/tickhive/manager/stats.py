@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from tickhive.clock import Clock
+from tickhive.manager.answers import Answer, Answers
 from tickhive.manager.lifecycle import CollectorLifecycleManager
 from tickhive.manager.roster import Health, Member, MemberState, Roster
-from tickhive.manager.status import CollectorEntry, ManagerStatus, Overall, ProcessStatistics, json_ready
-from tickhive.redaction import _sanitize_error
+from tickhive.manager.status import CollectorEntry, ManagerStatus, Overall, ProcessStatistics
 
 T = TypeVar("T")
-
-IDLE = (MemberState.STOPPED, MemberState.DISABLED)
 
 
 class CachedStatsManager(Generic[T]):
     """A value that is dear to compute and asked for often.
 
-    ``keep_fresh`` computes it every ``every_seconds``. ``read`` answers what is there, unless something was marked as
-    changed or nobody has refreshed it for two periods; then it computes it itself.
+    ``keep_fresh`` computes it every ``every_seconds``, from what ``prepare`` gathered without haste. ``read`` answers
+    what is there, unless something was marked as changed or nobody has refreshed it for two periods; then it computes
+    it itself.
     """
 
-    def __init__(self, compute: Callable[[], T], clock: Clock, every_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        compute: Callable[[], T],
+        clock: Clock,
+        every_seconds: float = 1.0,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._compute = compute
         self._clock = clock
         self._every = every_seconds
+        self._prepare = prepare
         self._value: tuple[float, T] | None = None
         self._stale = True
 
@@ -51,12 +57,18 @@ class CachedStatsManager(Generic[T]):
     async def keep_fresh(self) -> None:
         """Refresh the value every period, until cancelled."""
         while True:
+            if self._prepare is not None:
+                await self._prepare()
             self.refresh()
             await self._clock.sleep(self._every)
 
 
 class ManagerStatsTracker:
-    """Builds the manager's status out of its members and the process."""
+    """Builds the manager's status out of its members, what their collectors answered, and the process.
+
+    What the manager does with a collector is in the status at once. What the collector says of itself is asked every
+    period and after every change; of many, a few at a time while the manager runs (see ``Answers``).
+    """
 
     def __init__(
         self, roster: Roster, lifecycle: CollectorLifecycleManager, clock: Clock, every_seconds: float = 1.0
@@ -64,18 +76,33 @@ class ManagerStatsTracker:
         self._roster = roster
         self._lifecycle = lifecycle
         self._clock = clock
+        self._every = every_seconds
+        self._answers = Answers(roster, lambda: lifecycle.running)
         self._process: Any = None
+        self._process_seen: tuple[float, ProcessStatistics] | None = None
         self.started_at: int | None = None
-        self.cache: CachedStatsManager[ManagerStatus] = CachedStatsManager(self._build, clock, every_seconds)
-        roster.on_change = self.cache.mark_changed
+        self.cache: CachedStatsManager[ManagerStatus] = CachedStatsManager(
+            self._build, clock, every_seconds, self._answers.refresh
+        )
+        roster.on_change = self._changed
 
     def get_status(self) -> ManagerStatus:
         """The status, at most two periods old; see ManagerStatus for its fields. Do not change it: it is shared."""
         return self.cache.read()
 
     def _update_stats(self) -> ManagerStatus:
-        """Compute the status now and keep it."""
+        """Ask every collector at once, compute the status and keep it."""
+        self._answers.ask_all()
         return self.cache.refresh()
+
+    async def catch_up(self) -> None:
+        """Let every collector that has changed say how it is now."""
+        await self._answers.refresh(only_changed=True)
+        self.cache.mark_changed()
+
+    def _changed(self, member: Member) -> None:
+        self._answers.changed(member)
+        self.cache.mark_changed()
 
     def _build(self) -> ManagerStatus:
         at, now = self._clock.time_ns(), self._clock.monotonic()
@@ -103,35 +130,35 @@ class ManagerStatsTracker:
             "unhealthy_collectors": [entry["name"] for entry in enabled if not entry["healthy"]],
             "abandoned_operations": self._lifecycle.abandoned,
             "collectors": entries,
-            "process": self._process_statistics(),
+            "process": self._process_statistics(now),
         }
 
     def _entry(self, member: Member, now: float) -> CollectorEntry:
-        health = _health(member)
-        reasons = list(health.reasons)
-        try:
-            details = json_ready(dict(member.collector.get_status()))
-        except Exception as error:
-            details = {}
-            health.healthy = False
-            reasons.append(f"get_status failed: {_sanitize_error(error)}")
+        answer = self._answers.of(member)
+        health = _health(member, answer)
         restart_at = member.restart_at
         return {
             "name": member.name,
             "state": member.state.value,
             "enabled": member.enabled,
             "healthy": health.healthy,
-            "reasons": reasons,
+            "reasons": health.reasons,
             "error": member.error,
             "needs_operator": member.needs_operator or health.needs_operator,
             "auto_restart": bool(member.collector.auto_restart),
             "restarts": member.restarts,
             "recent_restarts": member.budget.used(now),
             "restart_in_seconds": None if restart_at is None else max(0.0, restart_at - now),
-            "details": details,
+            "details": answer.details,
         }
 
-    def _process_statistics(self) -> ProcessStatistics:
+    def _process_statistics(self, now: float) -> ProcessStatistics:
+        # A share of CPU over less than a period would be noise.
+        if self._process_seen is None or now - self._process_seen[0] >= self._every:
+            self._process_seen = now, self._look_at_process()
+        return self._process_seen[1]
+
+    def _look_at_process(self) -> ProcessStatistics:
         import psutil
 
         if self._process is None:
@@ -146,13 +173,18 @@ class ManagerStatsTracker:
             }
 
 
-def _health(member: Member) -> Health:
-    if member.active:
-        health = member.health()
-        if member.state is MemberState.FAILED and member.error:
-            health.reasons.insert(0, member.error)
-        return health
-    return Health(False, [member.error] if member.error else [])
+def _health(member: Member, answer: Answer) -> Health:
+    """How a collector is: what the manager knows by itself goes before what the collector answered."""
+    told = answer.health if member.active else None
+    reasons = [member.error] if member.error and (not member.active or member.state is MemberState.FAILED) else []
+    if told is not None:
+        reasons += told.reasons
+    elif member.active:
+        reasons.append("it has not been asked yet how it is")
+    if answer.fault is not None:
+        reasons.append(answer.fault)
+    healthy = told is not None and told.healthy and answer.fault is None
+    return Health(healthy, reasons, told is not None and told.needs_operator)
 
 
 def _events(details: dict[str, Any]) -> int:

@@ -101,14 +101,30 @@ class ManagerStatus(TypedDict):
     """The process's CPU and memory."""
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""What stays as it is. Of subclasses nothing is known: they take the long way."""
+
+
 def json_ready(value: Any, depth: int = 12) -> Any:
     """Turn a value into what ``json`` writes without complaint: odd objects become redacted text, NaN becomes None.
 
     >>> json_ready({"price": Decimal("1.50"), 3: (1, float("nan"))})
     {'price': '1.50', '3': [1, None]}
     """
-    if value is None or isinstance(value, bool):
+    kind = value.__class__
+    if kind in _PLAIN:
         return value
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is list and depth > 0:
+        return [item if item.__class__ in _PLAIN else json_ready(item, depth - 1) for item in value]
+    if kind is dict and depth > 0:
+        return {
+            key if key.__class__ is str else str(json_ready(key, 0)): (
+                item if item.__class__ in _PLAIN else json_ready(item, depth - 1)
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, Enum):
         return json_ready(value.value, depth)
     if isinstance(value, int):

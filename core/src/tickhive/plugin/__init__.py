@@ -74,6 +74,7 @@ from tickhive.plugin.contract import (
     Unknown,
     Unsubscribed,
 )
+from tickhive.plugin.deprecation import PluginDeprecationWarning
 from tickhive.plugin.hookspecs import hookimpl
 from tickhive.plugin.venue import Hangup, Send, SimulatedVenue, VenueLog, VenueOptions
 
@@ -117,6 +118,7 @@ __all__ = [
     "OpenInterest",
     "Order",
     "OrderStatus",
+    "PluginDeprecationWarning",
     "Poll",
     "Position",
     "PositionSide",

@@ -1,6 +1,6 @@
 """Calling one hook without the hook machinery: a positional function, made once and called for every frame.
 
-A pluggy call costs about 1.7 µs, a plain function 0.05, a generated adapter 0.12.
+A pluggy call costs about 1.7 µs and 3 more with a wrapper; a plain function 0.05, a generated adapter 0.12.
 """
 
 from __future__ import annotations
@@ -32,9 +32,48 @@ def bind(
     return _generate(name, specified, answer, function=function, fallback=fallback)
 
 
-def bind_relay(name: str, specified: Sequence[str], relay: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes ``specified`` in order and makes the full hook call, wrappers included."""
-    return _generate(name, specified, f"relay({', '.join(f'{each}={each}' for each in specified)})", relay=relay)
+def bind_wrapper(
+    name: str,
+    specified: Sequence[str],
+    wrapper: Callable[..., Any],
+    arguments: Sequence[str],
+    inner: Callable[..., Any],
+) -> Callable[..., Any]:
+    """A function that takes ``specified`` in order and calls ``inner`` from within ``wrapper``, as pluggy would.
+
+    ``wrapper`` takes ``arguments``, yields once, is sent the answer (or thrown what ``inner`` raised) and returns what
+    is answered in its place.
+    """
+    text = _WRAPPED.format(specified=", ".join(specified), arguments=", ".join(arguments))
+    names: dict[str, Any] = {"wrapper": wrapper, "inner": inner, "name": name}
+    exec(text, names)
+    function: Callable[..., Any] = names["wrapped"]
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+_WRAPPED = """
+def wrapped({specified}):
+    _generator = wrapper({arguments})
+    try:
+        next(_generator)
+    except StopIteration:
+        raise RuntimeError(f"a wrapper of {{name}} did not yield") from None
+    try:
+        _answer = inner({specified})
+    except BaseException as _error:
+        try:
+            _generator.throw(_error)
+        except StopIteration as _end:
+            return _end.value
+    else:
+        try:
+            _generator.send(_answer)
+        except StopIteration as _end:
+            return _end.value
+    _generator.close()
+    raise RuntimeError(f"a wrapper of {{name}} yielded twice")
+"""
 
 
 def _generate(name: str, specified: Sequence[str], expression: str, **names: Callable[..., Any]) -> Callable[..., Any]:

@@ -46,7 +46,9 @@ class Dial:
     it carries. ``login``: the core calls ``authenticate`` and waits for ``Ready`` before it subscribes. ``lifetime`` is
     when the venue will cut it (seconds): another socket takes over before. ``upkeep`` is how often ``heartbeat`` is
     asked for what keeps it valid (seconds). ``max_size`` bounds one message (bytes). ``patience`` is how long to wait
-    for a book snapshot on the stream before ``snapshot`` is asked (seconds; None: for ever).
+    for a book snapshot on the stream before ``snapshot`` is asked (seconds; None: for ever). ``ticket`` is made before
+    each dialling, for venues whose address or headers hold a token of the moment: its ``read`` answers a Dial, whose
+    ``urls`` and ``headers`` are used that once.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Dial:
     upkeep: float | None = None
     max_size: int = 4 * 1024 * 1024
     patience: float | None = None
+    ticket: Fetch | None = None
 
 
 @frozen
@@ -179,14 +182,17 @@ class Alive:
 
 @define
 class Numbered:
-    """The frame's number in a sequence counted per socket; a jump means frames were lost on it."""
+    """The frame's number in a sequence counted per socket; a jump means frames were lost on it.
+
+    Put it first: what stands behind a number that came before is left out, so that an old frame changes no book.
+    """
 
     number: int
 
 
 @define
 class BookChecksum:
-    """What the venue computes over the book of ``symbol`` after its last change."""
+    """What the venue computes over the book of ``symbol`` after its last change: answer it behind that change."""
 
     symbol: str
     value: int

@@ -1,6 +1,6 @@
 """What the core answers where a plugin does not: the bottom of every exchange's stack.
 
-Hooks whose default is None (``memory``, ``snapshot``, ``backfill``, ``poll``, ``checksum``, ``collector``, ``venue``)
+Hooks whose default is None (``memory``, ``refused``, ``snapshot``, ``backfill``, ``poll``, ``checksum``, ...)
 need no function here: when nobody answers, the answer is None.
 """
 

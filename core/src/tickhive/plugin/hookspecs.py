@@ -23,6 +23,7 @@ from tickhive.plugin.contract import (
     Fetch,
     Limit,
     Poll,
+    Rejected,
     Request,
     SessionView,
 )
@@ -101,7 +102,16 @@ def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequenc
     """What does this REST answer say?
 
     Recognise the request by ``fetch.url``: in a replay nothing else is known of it. A further page is a Fetch again. An
-    error in the answer's body is ``Rejected`` with its kind; HTTP errors (4xx, 5xx) never reach this hook.
+    error in the answer's body is ``Rejected`` with its kind; HTTP errors (4xx, 5xx) go to ``refused`` instead.
+    """
+    raise AssertionError("a specification is not called")
+
+
+@hookspec(firstresult=True)
+def refused(fetch: Fetch, answer: Answer) -> Rejected | None:
+    """What does this HTTP error (4xx, 5xx) mean? ``rate`` and ``retry`` are asked again later, ``credentials`` ends the
+    feed. Default, and for None: by the status. 401 to a signed request is the credentials, 418 and 429 a limit, 408,
+    425 and 5xx may pass; anything else cannot succeed as it is.
     """
     raise AssertionError("a specification is not called")
 
@@ -120,7 +130,10 @@ def authenticate(session: SessionView, credentials: Credentials, at: int) -> Seq
 
 @hookspec(firstresult=True)
 def heartbeat(session: SessionView, at: int) -> Sequence[Request | Fetch]:
-    """What keeps this socket alive now? Asked every ``Dial.upkeep`` seconds. Default: what ``Dial.heartbeat`` says."""
+    """What keeps this socket alive now? Asked every ``Dial.upkeep`` seconds. Default: what ``Dial.heartbeat`` says.
+
+    When a Fetch fails that is for no channel, a fresh socket takes this one's place.
+    """
     raise AssertionError("a specification is not called")
 
 
@@ -161,7 +174,11 @@ def poll(channel: Channel, settings: Any) -> Poll | None:
 
 @hookspec(firstresult=True)
 def checksum(book: BookSides, instrument: Instrument | None) -> int:
-    """The venue's checksum over this book, to be compared with the ``BookChecksum`` it sent."""
+    """The venue's checksum over this book, to be compared with the ``BookChecksum`` it sent.
+
+    Levels are the venue's own text. Where it is computed from numbers with a fixed count of digits, these are those of
+    ``instrument.tick_size`` and ``lot_size``, which keep the digits they were built with.
+    """
     raise AssertionError("a specification is not called")
 
 

@@ -229,11 +229,11 @@ def check_exchange_name(exchange: str) -> None:
 def unknown_exchange(exchange: str, installed: Iterable[str]) -> UnknownExchangeError:
     """The error for an exchange nobody offers, with the nearest name among those there are."""
     names = sorted(installed)
-    close = difflib.get_close_matches(exchange.lower(), names, n=1)
+    # A package is named after the exchange; what is no name of an exchange, a symbol say, has none, and is like many.
+    looks_like_one = _EXCHANGE_NAME.fullmatch(exchange)
+    close = difflib.get_close_matches(exchange.lower(), names, n=1, cutoff=0.6 if looks_like_one else 0.8)
     if close:
         return UnknownExchangeError(exchange, names, f"Did you mean {close[0]!r}?")
-    # A package is named after the exchange; what is no name of an exchange, a symbol say, has none.
-    looks_like_one = _EXCHANGE_NAME.fullmatch(exchange)
     return UnknownExchangeError(exchange, names, None if looks_like_one else f"{_NAME_RULE}; is this a symbol?")
 
 

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterable
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 import attrs
 import pluggy
 
 from tickhive.errors import PluginError
 from tickhive.plugin import defaults, hookspecs
-from tickhive.plugin.binding import bind, bind_relay
+from tickhive.plugin.binding import bind, bind_wrapper
+from tickhive.plugin.deprecation import Deprecation, PluginDeprecationWarning, deprecations
 from tickhive.plugin.validation import HOOKS, Hook, PluginFaults, read_api_version, read_middleware, read_plugin
+
+Around: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+"""Given a hook's name and how to ask it, answers another way to ask it."""
 
 
 class ExchangeStack:
     """Everything the core may ask about one exchange. It keeps no state, so collectors share it.
 
     ``call`` is the hook relay: ``stack.call.connect(channels=..., settings=..., credentials=..., dials=...)``, always
-    by keyword and with every argument of the specification. ``bound`` is the same for the hot road.
+    by keyword and with every argument of the specification. ``bound`` is the same for the hot road. ``origin`` is the
+    stack without the application's wrappers: those with equal ones talk to the same venue. ``deprecations`` is what
+    the plugin uses that a coming tickhive will not have.
     """
 
     def __init__(
@@ -32,12 +40,18 @@ class ExchangeStack:
         api_version: int,
         distribution: str | None = None,
         version: str | None = None,
+        deprecations: tuple[Deprecation, ...] = (),
+        origin: ExchangeStack | None = None,
     ) -> None:
         """Stack hooks that were read and checked; most callers want ``from_plugin``."""
         self.exchange = exchange
         self.distribution = distribution
         self.version = version
         self.api_version = api_version
+        self.deprecations = deprecations
+        self.origin = origin if origin is not None else self
+        self._wrappers: tuple[object, ...] = ()
+        self._derived: WeakValueDictionary[tuple[int, ...], ExchangeStack] = WeakValueDictionary()
         self._layers = [plugin, *middleware]
         self._plugin = {hook.name: hook for hook in plugin if not hook.wrapper}
         self._defaults = {hook.name: hook for hook in _DEFAULTS}
@@ -49,6 +63,8 @@ class ExchangeStack:
                 manager.register(_alone(hook), name=f"{exchange} {number}.{position}")
         self._wrapped = {hook.name for hooks in self._layers for hook in hooks if hook.wrapper}
         self.call: Any = manager.hook
+        self._relay = manager.hook
+        self._observed = False
         self.settings_type = self._ask_settings_type()
 
     @classmethod
@@ -61,7 +77,8 @@ class ExchangeStack:
         distribution: str | None = None,
         version: str | None = None,
     ) -> ExchangeStack:
-        """Check a module or instance and stack it; PluginError lists everything that is wrong with it.
+        """Check a module or instance and stack it; PluginError lists everything that is wrong with it. What it uses of
+        the deprecated is warned of (PluginDeprecationWarning).
 
         ``middleware`` are modules or instances whose functions are marked ``@hookimpl(wrapper=True)``; the last one is
         the outermost.
@@ -72,35 +89,74 @@ class ExchangeStack:
 
         try:
             api_version = read_api_version(plugin)
-            hooks = read_plugin(plugin)
+            hooks = read_plugin(plugin, api_version)
+            goes = deprecations(plugin, hooks, api_version)
         except PluginFaults as faults:
             raise refuse(faults.cause, faults.remedy) from None
         except Exception as error:
             cause = f"its members cannot be read: {type(error).__name__}: {error}"
             raise refuse(cause, "Report this to its authors") from error
-        stack = cls(exchange, hooks, api_version=api_version, distribution=distribution, version=version)
+        stack = cls(
+            exchange, hooks, api_version=api_version, distribution=distribution, version=version, deprecations=goes
+        )
+        if goes:
+            warnings.warn(
+                PluginDeprecationWarning(f"Exchange plugin {stack.title}: {'; '.join(map(str, goes))}"), stacklevel=2
+            )
         return stack.with_middleware(middleware)
 
     def with_middleware(self, middleware: Iterable[object]) -> ExchangeStack:
-        """The same exchange with these wrappers stacked on top; the last one is the outermost."""
-        layers = []
-        for wrapper in middleware:
-            try:
-                layers.append(read_middleware(wrapper))
-            except PluginFaults as faults:
-                name = getattr(wrapper, "__name__", type(wrapper).__name__)
-                raise self.refuse(f"the middleware {name} cannot be stacked: {faults.cause}", faults.remedy) from None
-        if not layers:
+        """The same exchange with these wrappers stacked on top; the last one is the outermost. The same wrappers give
+        the same stack, as long as somebody uses it.
+        """
+        wrappers = tuple(middleware)
+        if not wrappers:
             return self
-        plugin, *below = self._layers
-        return ExchangeStack(
-            self.exchange,
-            plugin,
-            [*below, *layers],
-            api_version=self.api_version,
-            distribution=self.distribution,
-            version=self.version,
-        )
+        # A stack keeps its wrappers alive: no other object has such an id while it is found by it.
+        key = tuple(map(id, wrappers))
+        stack = self._derived.get(key)
+        if stack is None:
+            plugin, *below = self._layers
+            layers = [*below, *map(self._read_middleware, wrappers)]
+            stack = self._derived[key] = ExchangeStack(
+                self.exchange,
+                plugin,
+                layers,
+                api_version=self.api_version,
+                distribution=self.distribution,
+                version=self.version,
+                deprecations=self.deprecations,
+                origin=self.origin,
+            )
+            stack._wrappers = wrappers
+        return stack
+
+    def _read_middleware(self, wrapper: object) -> list[Hook]:
+        try:
+            return read_middleware(wrapper, read_api_version(wrapper))
+        except PluginFaults as faults:
+            name = getattr(wrapper, "__name__", type(wrapper).__name__)
+            raise self.refuse(f"the middleware {name} cannot be stacked: {faults.cause}", faults.remedy) from None
+
+    @property
+    def title(self) -> str:
+        """The exchange with the package that brings it, as messages name it."""
+        return f"{self.exchange!r} ({self.package})"
+
+    @property
+    def package(self) -> str:
+        """The distribution and its version: ``tickhive-acme 1.0``."""
+        return f"{self.distribution} {self.version}" if self.distribution else "no installed distribution"
+
+    def observe(self, around: Around) -> None:
+        """From now on ask every hook by way of ``around``, but those that are bound; only the first call counts."""
+        if not self._observed:
+            self._observed = True
+            self.call = SimpleNamespace(**{name: around(name, getattr(self._relay, name)) for name in HOOKS})
+
+    def wraps(self, *names: str) -> bool:
+        """Tell whether a wrapper is stacked on one of these hooks."""
+        return not self._wrapped.isdisjoint(names)
 
     def offers(self, name: str) -> bool:
         """Tell whether the plugin itself answers this hook; the core's default does not count."""
@@ -113,9 +169,16 @@ class ExchangeStack:
         It answers what ``call`` answers, and costs no more than the plugin's function where the plugin takes all
         arguments in order. Bind once, when a socket opens.
         """
-        specified = self._known(name)
+        function = self._bound_to_plugin(name)
         if name in self._wrapped:
-            return bind_relay(name, specified, getattr(self.call, name))
+            # In pluggy's order, the innermost first: marks such as tryfirst count.
+            for each in getattr(self._relay, name).get_hookimpls():
+                if each.wrapper:
+                    function = bind_wrapper(name, HOOKS[name], each.function, each.argnames, function)
+        return function
+
+    def _bound_to_plugin(self, name: str) -> Callable[..., Any]:
+        specified = self._known(name)
         plugin, default = self._plugin.get(name), self._defaults.get(name)
         fallback = bind(name, specified, default.function, default.arguments) if default else None
         if plugin is not None:

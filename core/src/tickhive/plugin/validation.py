@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -15,9 +16,11 @@ from attrs import frozen
 
 from tickhive.plugin import hookspecs
 from tickhive.plugin.contract import API_VERSION, OLDEST_API_VERSION
+from tickhive.plugin.older import Term, adapter, vocabulary
 
 _IMPLEMENTATION_MARK = f"{hookspecs.PROJECT}_impl"
 _SPECIFICATION_MARK = f"{hookspecs.PROJECT}_spec"
+_FIRST_API_VERSION = 1
 
 HOOKS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(function).parameters)
@@ -64,11 +67,15 @@ class PluginFaults(ValueError):
         return ". ".join(dict.fromkeys(fault.remedy for fault in self.faults))
 
 
-def read_plugin(plugin: object) -> list[Hook]:
-    """Read the hooks of an exchange plugin; PluginFaults when it cannot be one."""
+def read_plugin(plugin: object, api_version: int = API_VERSION) -> list[Hook]:
+    """Read the hooks of an exchange plugin, written for this API; PluginFaults when it cannot be one.
+
+    They are answered under today's names.
+    """
     _refuse_wrong_kind(plugin)
-    hooks, faults = _read_hooks(plugin)
-    faults += _unmarked(plugin)
+    terms = vocabulary(HOOKS, api_version)
+    hooks, faults = _read_hooks(plugin, terms)
+    faults += _unmarked(plugin, terms)
     answered: set[str] = set()
     for hook in hooks:
         if hook.wrapper:
@@ -77,9 +84,9 @@ def read_plugin(plugin: object) -> list[Hook]:
             faults.append(Fault(f"{hook.name} is implemented twice", f"Keep one function for {hook.name}", hook.name))
         answered.add(hook.name)
     tried = answered | {fault.hook for fault in faults}
-    for name in hookspecs.REQUIRED_HOOKS:
-        if name not in tried:
-            complete = f"{name}({', '.join(HOOKS[name])})"
+    for name, term in terms.items():
+        if term.hook in hookspecs.REQUIRED_HOOKS and tried.isdisjoint((name, term.hook)):
+            complete = f"{name}({', '.join(term.arguments)})"
             faults.append(
                 Fault(f"the required hook {name} is missing", f"Add @hookimpl def {complete}; omit unused arguments")
             )
@@ -88,10 +95,10 @@ def read_plugin(plugin: object) -> list[Hook]:
     return hooks
 
 
-def read_middleware(middleware: object) -> list[Hook]:
+def read_middleware(middleware: object, api_version: int = API_VERSION) -> list[Hook]:
     """Read the wrappers an application stacks on a plugin; PluginFaults when there is anything else."""
     _refuse_wrong_kind(middleware)
-    hooks, faults = _read_hooks(middleware)
+    hooks, faults = _read_hooks(middleware, vocabulary(HOOKS, api_version))
     faults += [
         Fault(
             f"{hook.name} is not a wrapper and would replace the plugin's answer",
@@ -108,21 +115,19 @@ def read_middleware(middleware: object) -> list[Hook]:
 
 
 def read_api_version(plugin: object) -> int:
-    """The contract a plugin says it was written for (``TICKHIVE_API``), the current one where it says nothing."""
-    version = getattr(plugin, "TICKHIVE_API", API_VERSION)
+    """The contract a plugin says it was written for: ``TICKHIVE_API`` of the module, or of the instance, its class or
+    the class's module. One that says nothing was written for the first.
+    """
+    home = sys.modules.get(type(plugin).__module__)
+    version = getattr(plugin, "TICKHIVE_API", getattr(home, "TICKHIVE_API", _FIRST_API_VERSION))
     spoken = f"{OLDEST_API_VERSION}" if OLDEST_API_VERSION == API_VERSION else f"{OLDEST_API_VERSION} to {API_VERSION}"
     if not isinstance(version, int) or isinstance(version, bool):
         raise PluginFaults(
             Fault(f"TICKHIVE_API is {version!r}, not a whole number", f"Set TICKHIVE_API = {API_VERSION}")
         )
-    if version > API_VERSION:
-        raise PluginFaults(
-            Fault(f"it is written for plugin API {version}, this tickhive speaks {spoken}", "Upgrade tickhive")
-        )
-    if version < OLDEST_API_VERSION:
-        raise PluginFaults(
-            Fault(f"it is written for plugin API {version}, this tickhive speaks {spoken}", "Upgrade the plugin")
-        )
+    if not OLDEST_API_VERSION <= version <= API_VERSION:
+        remedy = "Upgrade tickhive" if version > API_VERSION else "Upgrade the plugin"
+        raise PluginFaults(Fault(f"it is written for plugin API {version}, this tickhive speaks {spoken}", remedy))
     return version
 
 
@@ -159,7 +164,7 @@ def _mark(member: Any) -> Mapping[str, Any] | None:
     return options if isinstance(options, dict) else None
 
 
-def _read_hooks(plugin: object) -> tuple[list[Hook], list[Fault]]:
+def _read_hooks(plugin: object, terms: Mapping[str, Term]) -> tuple[list[Hook], list[Fault]]:
     """Every marked function that can be a hook, and what is wrong with the others."""
     hooks: list[Hook] = []
     faults: list[Fault] = []
@@ -168,31 +173,43 @@ def _read_hooks(plugin: object) -> tuple[list[Hook], list[Fault]]:
         if options is None:
             continue
         name = options.get("specname") or attribute
-        if name not in HOOKS:
+        if name not in terms:
             # optionalhook is pluggy's word for "some other version of the host asks this".
             if not options.get("optionalhook"):
-                faults.append(_unknown(name))
+                faults.append(_unknown(name, terms))
             continue
-        found = _check_function(name, member, options)
+        found = _check_function(name, member, options, terms[name].arguments)
         if found:
             faults += found
         else:
-            hooks.append(Hook(name, member, _argument_names(member), bool(options.get("wrapper"))))
+            hooks.append(_hook(name, member, options, terms[name]))
     return hooks, faults
 
 
-def _unknown(name: str) -> Fault:
-    close = difflib.get_close_matches(name, HOOKS, n=1)
+def _hook(name: str, member: Any, options: Mapping[str, Any], term: Term) -> Hook:
+    """What was checked, under today's names: an adapter where the plugin's API has others."""
+    arguments, wrapper = _argument_names(member), bool(options.get("wrapper"))
+    today = dict(zip(term.arguments, HOOKS[term.hook], strict=True))
+    if term.hook == name and all(today[each] == each for each in arguments):
+        return Hook(name, member, arguments, wrapper)
+    arguments = tuple(today[each] for each in arguments)
+    function = adapter(term.hook, arguments, member, wrapper=wrapper)
+    setattr(function, _IMPLEMENTATION_MARK, {**options, "specname": None})
+    return Hook(term.hook, function, arguments, wrapper)
+
+
+def _unknown(name: str, terms: Mapping[str, Term]) -> Fault:
+    close = difflib.get_close_matches(name, terms, n=1)
     if close:
         return Fault(f"there is no hook {name}", f"Rename it to {close[0]}, if that is meant", close[0])
-    return Fault(f"there is no hook {name}", f"Hooks are {', '.join(HOOKS)}; other functions carry no @hookimpl")
+    return Fault(f"there is no hook {name}", f"Hooks are {', '.join(terms)}; other functions carry no @hookimpl")
 
 
-def _unmarked(plugin: object) -> list[Fault]:
+def _unmarked(plugin: object, terms: Mapping[str, Term]) -> list[Fault]:
     """What is named like a hook but carries no mark: pluggy would pass it over in silence."""
     faults: list[Fault] = []
     for name, member in _members(plugin):
-        if name not in HOOKS or _mark(member) is not None or isinstance(member, ModuleType):
+        if name not in terms or _mark(member) is not None or isinstance(member, ModuleType):
             continue
         # An instance keeps values of its own under such names (self.settings); a module does so only by mistake.
         if callable(member) or isinstance(plugin, ModuleType):
@@ -206,14 +223,13 @@ def _unmarked(plugin: object) -> list[Fault]:
     return faults
 
 
-def _check_function(name: str, member: Any, options: Mapping[str, Any]) -> list[Fault]:
-    """What forbids this marked member to be the hook ``name``."""
+def _check_function(name: str, member: Any, options: Mapping[str, Any], allowed: Sequence[str]) -> list[Fault]:
+    """What forbids this marked member to be the hook ``name``, which has the ``allowed`` arguments."""
     if not isinstance(member, FunctionType | MethodType):
         return [
             Fault(f"{name} is a {type(member).__name__}, not a function", f"Write {name} as a plain function", name)
         ]
     faults = _check_manner(name, _code(member), options)
-    allowed = HOOKS[name]
     takes = f"{name} may take {', '.join(allowed)}" if allowed else f"{name} takes no arguments"
     for parameter in _parameters(member):
         cause = _check_parameter(parameter, allowed)

@@ -1,4 +1,4 @@
-"""Recorded traffic: read it, and replay it through the same session that runs live."""
+"""Recorded traffic: write it, read it, and replay it through the same session that runs live."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from tickhive.recording.reader import Line, read_recording
 
 if TYPE_CHECKING:
     from tickhive.recording.replay import Replay, ReplayResult
+    from tickhive.recording.writer import Recorder
 
-__all__ = ["Line", "Replay", "ReplayResult", "read_recording"]
+__all__ = ["Line", "Recorder", "Replay", "ReplayResult", "read_recording"]
+
+_HOMES = {"Replay": "replay", "ReplayResult": "replay", "Recorder": "writer"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the replay when it is asked for: reading a recording needs none of the session's code."""
-    if name in ("Replay", "ReplayResult"):
-        from tickhive.recording import replay
+    """Import the replay and the recorder when they are asked for: reading a recording needs neither."""
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(replay, name)
+        return getattr(import_module(f"tickhive.recording.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,10 @@ Our own form begins with a header line and counts time in integer nanoseconds::
     {"tickhive": "recording", "format": 1, "versions": {"tickhive": "0.1.0", "tickhive-acme": "0.1.0"}}
     {"t": 1652459222129347000, "dir": "in", "kind": "ws", "url": "wss://ws.acme.test/v1", "conn": 1, "text": "{...}"}
 
-Instead of ``text`` a binary frame has ``base64``; http and connect lines may have ``status``. ``close`` lines
-carry the reason as their text.
+Instead of ``text`` a binary frame has ``base64``; http lines have ``status``. The text of a ``close`` line is the
+reason, that of a ``carries`` line (after ``connect``, and whenever it changes) says which channels the socket is there
+for, that of a ``note`` what is missing from the recording. A ``tick`` says that a deadline of the socket's session
+came, a ``pong`` that a ping was answered. The header names the ``recording``, and which ``part`` of it the file is.
 
 The shared form has no header, ``t`` in seconds with a fraction (null where unknown) and the raw text in ``frame``.
 Its seconds are read from their decimal text, never through a binary float, so the nanoseconds are exact.
@@ -39,7 +41,7 @@ MAX_LINE = 256 * 1024 * 1024
 """No line may be longer than this (bytes): a damaged file must not eat the memory."""
 
 Direction: TypeAlias = Literal["in", "out"]
-Kind: TypeAlias = Literal["ws", "http", "connect", "close"]
+Kind: TypeAlias = Literal["ws", "http", "connect", "carries", "tick", "pong", "close", "note"]
 
 _CHUNK = 64 * 1024
 
@@ -49,7 +51,8 @@ class Line:
     """One thing that crossed the wire.
 
     ``t`` is when, ns UTC (None: unknown). ``connection`` numbers the socket within the recording. ``frame`` is the
-    raw frame (http: the answer's body; connect: empty; close: the reason). ``number`` is its line in the file.
+    raw frame (http: the answer's body; close: the reason; carries: JSON; note: a sentence; others: empty). ``number``
+    is its line in the file.
     """
 
     t: int | None
@@ -82,6 +85,8 @@ class _Header(msgspec.Struct):
     tickhive: Literal["recording"]
     format: int
     versions: dict[str, str] = {}
+    recording: str = ""
+    part: int = 1
 
 
 class _Decompressor(Protocol):
@@ -110,7 +115,7 @@ def read_recording(path: Path | str, *, on_note: Callable[[str], None] | None = 
     own = False
     number = 0
     for number, line, complete in _lines(path, note):
-        if number == 1 and b'"tickhive"' in line[:200]:
+        if number == 1 and _is_header(line):
             own = _read_header(path, line)
             continue
         try:
@@ -127,8 +132,19 @@ def read_recording(path: Path | str, *, on_note: Callable[[str], None] | None = 
         raise RecordingError(f"{path}: the file holds no line; a recording has one JSON object per line")
 
 
+def recording_of(path: Path) -> str:
+    """Which recording a file is a part of, as its header says; "" where it does not."""
+    for _, line, complete in _lines(path, lambda _: None):
+        return _decode_header(line).recording if complete and _is_header(line) else ""
+    return ""
+
+
 _decode_row = msgspec.json.Decoder(_Row).decode
 _decode_header = msgspec.json.Decoder(_Header).decode
+
+
+def _is_header(line: bytes) -> bool:
+    return b'"tickhive"' in line[:200]
 
 
 def _read_header(path: Path, line: bytes) -> bool:

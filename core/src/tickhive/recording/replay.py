@@ -2,8 +2,8 @@
 
 Whose recording it is follows from the hosts of its addresses: each plugin's ``hosts`` hook names those it reads. What
 came in over a socket goes to a session of that socket, what was answered over HTTP to the plugin's ``read``. What the
-session would send or fetch is not sent: the recording holds what came of it. Time is the recording's; deadlines are
-not called, because what the recorder's session did about them is in the recording already.
+session would send or fetch is not sent: the recording holds what came of it. Time is the recording's, and a deadline
+comes when the recording says that it came; without such lines none does.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import msgspec
 from attrs import Factory, define, field
 
-from tickhive.channels import InstrumentTable
+from tickhive.channels import Channel, DataType, InstrumentTable
 from tickhive.digest import EventDigest
-from tickhive.errors import PluginError, RecordingError, UnknownExchangeError
+from tickhive.errors import RecordingError
 from tickhive.events import Gap, InstrumentUpdate, MarketEvent
 from tickhive.plugin.contract import Answer, Dial, Fetch
 from tickhive.plugin.registry import PluginRegistry, default_registry
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.recording.owners import host_of, owners_of
 from tickhive.recording.reader import Line
-from tickhive.recording.timeline import Moment, Survey, in_time, survey
+from tickhive.recording.timeline import Moment, in_time, read_together, survey
 from tickhive.session.feed import Feed
 from tickhive.session.session import Session
 
@@ -125,19 +126,19 @@ class Replay:
         """Play it all. Raises RecordingError for damage and when no installed plugin knows whose recording it is."""
         result = ReplayResult()
         surveyed = survey(self._paths, result.notes.append)
-        owners = self._owners(surveyed, result.notes)
+        owners = owners_of(self._paths, surveyed, self._registry, self._exchange, result.notes.append)
         tracks: dict[str, _Track] = {}
         digest = EventDigest()
         last: int | None = None
-        for moment in in_time(self._paths, surveyed):
+        for moment in read_together(in_time(self._paths, surveyed)):
             if self._speed is not None and last is not None and moment.at > last:
                 self._sleep((moment.at - last) / 1e9 / self._speed)
             last = moment.at
             result.first = moment.at if result.first is None else result.first
             result.last = moment.at
-            stack = owners.get(_host(moment.line.url))
+            stack = owners.get(host_of(moment.line.url))
             if stack is None:
-                result.skipped += 1
+                result.skipped += len(moment.frames)
                 continue
             track = tracks.get(stack.exchange)
             if track is None:
@@ -157,32 +158,20 @@ class Replay:
             if self._on_events is not None:
                 self._on_events(events)
 
-    def _owners(self, surveyed: Survey, notes: list[str]) -> dict[str, ExchangeStack]:
-        """Whose is each host?"""
-        seen = {_host(url) for url in surveyed.urls} - {""}
-        if self._exchange is not None:
-            stack = self._registry.load(self._exchange)
-            # A file may hold several venues; where it names none of this one's hosts (a local server's), all is its.
-            return dict.fromkeys((seen & set(_hosts_of(stack))) or seen | {""}, stack)
-        owners: dict[str, ExchangeStack] = {}
-        for name in self._registry.available():
-            try:
-                stack = self._registry.load(name)
-                known = _hosts_of(stack)
-            except (PluginError, UnknownExchangeError) as error:
-                notes.append(str(error))
-                continue
-            for host in seen.intersection(known):
-                owners.setdefault(host, stack)
-        if not owners:
-            raise RecordingError(
-                f"{', '.join(map(str, self._paths))}: no installed exchange knows the hosts {_listed(seen)} "
-                f"(installed: {_listed(self._registry.available())}). Install the package of their exchange, or say "
-                "whose recording it is: --exchange NAME"
-            )
-        if strangers := seen - owners.keys():
-            notes.append(f"lines of {_listed(strangers)} were skipped: no installed exchange knows these hosts")
-        return owners
+
+class Carried(msgspec.Struct):
+    """What a socket is there for: the key of its Dial, and symbol, native name, data type and parameter of each."""
+
+    key: str
+    channels: list[tuple[str, str, DataType, str]]
+
+    @classmethod
+    def of(cls, line: Line) -> Carried:
+        """What a ``carries`` line says; RecordingError when it is damaged, or of a later tickhive."""
+        try:
+            return msgspec.json.decode(line.frame, type=cls)
+        except msgspec.MsgspecError as error:
+            raise RecordingError(f"line {line.number} does not say what its socket carries ({error})") from error
 
 
 @define
@@ -210,12 +199,23 @@ class _Track:
                 return self._answer(line, at, result)
             case "connect", _:
                 return self._hang_up(moment, "the recorder connected again")
+            case "carries", _:
+                self._carry(moment)
+                return []
+            case "tick", _:
+                session = self._known(moment)
+                return self._quiet(session, session.tick(at)) if session is not None else []
+            case "pong", _:
+                session = self._known(moment)
+                if session is not None:
+                    session.ponged(at)
+                return []
             case "close", _:
                 return self._hang_up(moment, line.frame.decode("utf-8", "replace") or "closed")
             case "ws", "in":
-                result.frames += 1
+                result.frames += len(moment.frames)
                 session = self._socket(moment)
-                return self._quiet(session, session.receive([line.frame], at))
+                return self._quiet(session, session.receive(moment.frames, at))
             case _:
                 result.sent += 1
                 return []
@@ -239,11 +239,15 @@ class _Track:
 
     def _answer(self, line: Line, at: int, result: ReplayResult) -> list[MarketEvent]:
         status = line.status or 200
+        wanted = self.wanted.pop(_without_host(line.url), None)
         if status >= 400:
             result.http_errors += 1
-            return []
+            if wanted is None:
+                return []
+            session, fetch = wanted
+            return self._quiet(session, session.fetch_failed(fetch, line.frame.decode("utf-8", "replace"), at))
         result.http += 1
-        session, fetch = self.wanted.pop(line.url, (self.answers, Fetch(line.url)))
+        session, fetch = wanted or (self.answers, Fetch(line.url))
         return self._quiet(session, session.answered(fetch, Answer(status, line.frame), at))
 
     def _socket(self, moment: Moment) -> Session:
@@ -252,9 +256,35 @@ class _Track:
         session = self.sockets.get(key)
         if session is None:
             dial = Dial(f"recorded {moment.file}.{line.connection} {line.url}", (line.url,), ())
-            session = self.sockets[key] = Session(self.stack, dial, self.feed)
-            session.opened(moment.at)
-            self._quiet(session, [])
+            session = self.sockets[key] = self._open(dial, moment.at)
+        return session
+
+    def _known(self, moment: Moment) -> Session | None:
+        return self.sockets.get((moment.file, moment.line.connection, moment.line.url))
+
+    def _carry(self, moment: Moment) -> None:
+        """The recorder's socket was there for these channels: so the session asks and misses what it did live."""
+        line = moment.line
+        carried = Carried.of(line)
+        channels = [Channel(*each) for each in carried.channels]
+        session = self._known(moment)
+        if session is None:
+            key = (moment.file, line.connection, line.url)
+            self.sockets[key] = self._open(Dial(carried.key, (line.url,), channels), moment.at)
+            return
+        wanted, had = frozenset(channels), session.channels
+        session.add([channel for channel in channels if channel not in had], moment.at)
+        gone = [channel for channel in had if channel not in wanted]
+        session.remove(gone, moment.at)
+        for channel in gone:
+            if not self.feed.carriers(channel):
+                self.feed.forget(channel)
+        self._quiet(session, [])
+
+    def _open(self, dial: Dial, at: int) -> Session:
+        session = Session(self.stack, dial, self.feed)
+        session.opened(at)
+        self._quiet(session, [])
         return session
 
     def _hang_up(self, moment: Moment, reason: str) -> list[MarketEvent]:
@@ -268,7 +298,7 @@ class _Track:
         """Send nothing, and remember what the session wants to fetch: the answer may stand further on."""
         session.outbox.clear()
         for fetch in session.fetches:
-            self.wanted[fetch.url] = (session, fetch)
+            self.wanted[_without_host(fetch.url)] = (session, fetch)
         session.fetches.clear()
         return events
 
@@ -292,20 +322,6 @@ def _name(cls: type) -> str:
     return name
 
 
-def _hosts_of(stack: ExchangeStack) -> Sequence[str]:
-    try:
-        return [host.lower() for host in stack.call.hosts() or ()]
-    except Exception as error:
-        cause = f"its hosts hook failed: {type(error).__name__}: {error}"
-        raise stack.refuse(cause, "Report this to its authors") from error
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _without_host(url: str) -> str:
+    """What was asked for; the recorder may have asked another of the venue's addresses than the plugin names."""
+    return url.partition("://")[2].partition("/")[2]

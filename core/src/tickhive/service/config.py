@@ -9,9 +9,11 @@ from typing import Any, Literal, TypeVar
 
 from attrs import Attribute, Factory, define, field, validators
 
+from tickhive.channels import DataType
 from tickhive.credentials import Account, structure_account
 from tickhive.errors import ConfigurationError, PermissionsError
 from tickhive.exchanges.config import ExchangeCollectorConfig
+from tickhive.exchanges.factory import ExchangeFactory
 from tickhive.manager.restart_budget import RestartPolicy
 from tickhive.redaction import add_secret
 from tickhive.service.config_file import check_permissions, read_toml, secrets_of
@@ -32,7 +34,9 @@ class ServiceSection:
 
     ``data_dir`` and other relative paths count from the directory the service is started in. ``drain_seconds`` is how
     long a stop may take to bring stored events to the sinks; what is left then waits on disk for the next start.
-    ``event_loop`` is what the command line runs on: uvloop helps where frames come one at a time.
+    ``event_loop`` is what the command line runs on: uvloop helps where frames come one at a time. An event loop that
+    has not turned for ``stalled_seconds`` is said to stand still, and who holds it. ``record`` is a folder for the
+    raw frames, each run a file; with ``record_private`` those of accounts too.
     """
 
     name: str = field(default="tickhive", validator=_not_empty)
@@ -41,6 +45,9 @@ class ServiceSection:
     log_format: Literal["console", "json"] = "console"
     drain_seconds: float = field(default=30.0, validator=validators.ge(0))
     event_loop: Literal["asyncio", "uvloop"] = "asyncio"
+    stalled_seconds: float = field(default=2.0, validator=validators.gt(0))
+    record: Path | None = None
+    record_private: bool = False
 
 
 @define(kw_only=True)
@@ -77,6 +84,25 @@ class SinkConfig:
 
 
 @define(kw_only=True)
+class MiddlewareConfig:
+    """One ``[[middleware]]`` table: ``use`` names wrappers of hooks, for ``exchanges`` (none named: for all)."""
+
+    use: str
+    exchanges: tuple[str, ...] = ()
+
+
+@define(kw_only=True)
+class FilterConfig:
+    """One ``[[filters]]`` table: ``use`` names a function asked about checked events, of these ``data_types`` and
+    ``exchanges`` (none named: of all).
+    """
+
+    use: str
+    data_types: tuple[DataType, ...] = ()
+    exchanges: tuple[str, ...] = ()
+
+
+@define(kw_only=True)
 class ServiceConfig:
     """What to collect and where to put it.
 
@@ -90,6 +116,8 @@ class ServiceConfig:
     accounts: Mapping[str, Account] = field(factory=dict)
     collectors: Sequence[ExchangeCollectorConfig] = ()
     sinks: Sequence[SinkConfig] = ()
+    middleware: Sequence[MiddlewareConfig] = ()
+    filters: Sequence[FilterConfig] = ()
     plugins: PluginsSection = Factory(PluginsSection)
     spool: SpoolSection = Factory(SpoolSection)
     restarts: RestartPolicy = Factory(RestartPolicy)
@@ -131,6 +159,8 @@ class ServiceConfig:
             _attempt(problems, lambda: structure(ExchangeCollectorConfig, table, f"collectors[{index}]"))  # noqa: B023
             for index, table in enumerate(_tables(tables, "collectors", problems))
         ]
+        middleware = _structured("middleware", MiddlewareConfig, tables, problems)
+        filters = _structured("filters", FilterConfig, tables, problems)
         sinks = [_sink(index, table, problems) for index, table in enumerate(_tables(tables, "sinks", problems))]
         exchanges = _exchanges(tables, problems)
         accounts = _accounts(tables, problems)
@@ -154,6 +184,8 @@ class ServiceConfig:
             accounts=accounts,
             collectors=tuple(each for each in collectors if each),
             sinks=tuple(each for each in sinks if each),
+            middleware=middleware,
+            filters=filters,
             plugins=plugins,
             spool=spool,
             restarts=restarts,
@@ -198,7 +230,9 @@ def read_tables(path: Path) -> tuple[dict[str, Any], PermissionsError | None]:
     return tables, None
 
 
-_SECTIONS = ("service", "exchanges", "accounts", "collectors", "sinks", "plugins", "spool", "restarts")
+_SECTIONS = (
+    "service", "exchanges", "accounts", "collectors", "sinks", "middleware", "filters", "plugins", "spool", "restarts",
+)  # fmt: skip
 
 
 def _attempt(problems: list[str], make: Callable[[], T]) -> T | None:
@@ -216,6 +250,15 @@ def _tables(tables: Mapping[str, Any], name: str, problems: list[str]) -> list[A
         return found
     problems.append(f"{name}: expected a list, got {kind_of(found)}; write [[{name}]], with two brackets")
     return []
+
+
+def _structured(name: str, kind: type[T], tables: Mapping[str, Any], problems: list[str]) -> tuple[T, ...]:
+    """The tables of a list as instances of ``kind``; those that cannot be one are noted and left out."""
+    made = (
+        _attempt(problems, lambda: structure(kind, table, f"{name}[{index}]"))  # noqa: B023
+        for index, table in enumerate(_tables(tables, name, problems))
+    )
+    return tuple(each for each in made if each is not None)
 
 
 def _sink(index: int, table: Any, problems: list[str]) -> SinkConfig | None:
@@ -298,5 +341,5 @@ def _check_exchanges(settings: Mapping[str, Any], used: set[str], problems: list
     # Settings of an exchange that is not collected now are harmless, unless they were meant for one that is.
     for name in settings:
         close = difflib.get_close_matches(name, used, n=1)
-        if name not in used and close:
+        if name not in used and close and name not in ExchangeFactory.get_supported_exchanges():
             problems.append(f"exchanges.{name}: no collector uses this exchange; did you mean {close[0]!r}?")

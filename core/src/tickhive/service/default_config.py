@@ -14,6 +14,7 @@ data_dir = "data"            # undelivered events and state live below it
 log_level = "info"           # debug, info, warning, error or critical
 log_format = "console"       # console for people, json for machines
 # drain_seconds = 30.0       # how long a stop may take to hand stored events to the sinks
+# record = "recordings"      # a folder for the raw frames of every run, to find out later what an exchange said
 
 # [restarts]                 # when the manager restarts a collector that cannot help itself
 # patience_seconds = 60.0    # unhealthy this long

@@ -15,6 +15,7 @@ from tickhive.exchanges.factory import ExchangeFactory
 from tickhive.plugin.registry import default_registry
 from tickhive.redaction import _sanitize_error
 from tickhive.service.config import ServiceConfig
+from tickhive.service.extensions import Extensions
 
 if TYPE_CHECKING:
     from tickhive.collector.base import BaseDataCollector
@@ -30,10 +31,14 @@ class Refusal:
 
 
 class CollectorFactory:
-    """Makes collectors out of a ServiceConfig. The exchanges it blocks stay blocked in the whole process."""
+    """Makes collectors out of a ServiceConfig. The exchanges it blocks stay blocked in the whole process.
+
+    ConfigurationError when the middleware or filters it names cannot be imported.
+    """
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
+        self._extensions = Extensions(config.middleware, config.filters)
         if config.plugins.block:
             registry = ExchangeFactory.registry if ExchangeFactory.registry is not None else default_registry()
             registry.block(*config.plugins.block)
@@ -58,7 +63,15 @@ class CollectorFactory:
         """Make one collector. Its own settings go before those of ``[exchanges.NAME]``; refusals are ValueErrors."""
         settings = {**self._config.exchanges.get(config.exchange, {}), **config.settings}
         credentials = self._credentials(config.account) if config.account is not None else None
-        return ExchangeFactory.create_collector(attrs.evolve(config, settings=settings), credentials=credentials)
+        collector = ExchangeFactory.create_collector(
+            attrs.evolve(config, settings=settings),
+            credentials=credentials,
+            middleware=self._extensions.middleware(
+                config.exchange, by_name=ExchangeFactory.is_own_class(config.exchange)
+            ),
+        )
+        self._extensions.add_filters(collector)
+        return collector
 
     def _credentials(self, name: str) -> CredentialSource | None:
         """What looks the account's secrets up, at every start of a collector."""

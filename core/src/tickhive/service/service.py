@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tickhive.clock import Clock, SystemClock
+from tickhive.collector.watchdog import WATCHDOG
 from tickhive.errors import CollectorError, ConfigurationError
 from tickhive.logs import get_logger
 from tickhive.manager import CollectorManager, ManagerStatus
@@ -15,6 +16,7 @@ from tickhive.manager.status import json_ready
 from tickhive.redaction import _sanitize_error
 from tickhive.service.config import ServiceConfig
 from tickhive.service.factory import CollectorFactory, Refusal
+from tickhive.service.recording import ServiceRecording
 from tickhive.service.signals import stop_signals
 from tickhive.service.status import ServiceState, ServiceStatus
 from tickhive.service.storage import FORCED_SECONDS, Storage, build_sinks
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tickhive.collector.base import BaseDataCollector
+    from tickhive.recording import Recorder
     from tickhive.sinks import Sink
 
 _log = get_logger("tickhive.service")
@@ -42,8 +45,8 @@ class DataCollectionService:
         service = DataCollectionService(ServiceConfig.load("tickhive.toml"))
         exit_code = await service.run(install_signals=True)
 
-    ``sinks`` are further stores by name, made by the application. Also an async context manager: it runs inside the
-    block and is drained at its end. A service runs once.
+    ``sinks`` are further stores by name, made by the application, ``recorder`` is where its collectors are recorded.
+    Also an async context manager: it runs inside the block and is drained at its end. A service runs once.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class DataCollectionService:
         clock: Clock | None = None,
         manager: CollectorManager | None = None,
         sinks: Mapping[str, Sink] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.config = config
         self._clock: Clock = clock if clock is not None else SystemClock()
         self.manager = manager if manager is not None else CollectorManager(clock=self._clock, policy=config.restarts)
         self.collectors: list[BaseDataCollector] = []
         self._own_sinks = dict(sinks or {})
+        self._recording = ServiceRecording(config.service, recorder)
         self._storage: Storage | None = None
         self._refused: list[Refusal] = []
         self._state: ServiceState = "new"
@@ -188,6 +193,7 @@ class DataCollectionService:
     async def _begin(self) -> None:
         self._started_at = self._clock.time_ns()
         sinks = {**build_sinks(self.config), **self._own_sinks}
+        WATCHDOG.stalled_seconds = self.config.service.stalled_seconds
         self.collectors, self._refused = CollectorFactory(self.config).create_all()
         for refused in self._refused:
             _log.error("a collector was refused; the others run", collector=refused.name, reason=refused.reason)
@@ -201,6 +207,7 @@ class DataCollectionService:
             await storage.open()
             for collector in self.collectors:
                 collector.add_tap(storage.append)
+        self._recording.begin(self.collectors, self._started_at)
         for collector in self.collectors:
             self.manager.add_collector(collector)
         await self.manager.start_all()
@@ -242,6 +249,7 @@ class DataCollectionService:
             await self._abandon()
             raise
         finally:
+            await self._recording.end()
             self._state = "failed" if failed else "stopped"
             self._ended.set()
             self._tell_how_it_ended()

@@ -101,6 +101,9 @@ class BookKeeper:
 
         Answers whether the book is live: a fetched snapshot older than what is held does not reach it.
         """
+        levels = self.depth or snapshot.levels
+        if levels != (self.book.depth if isinstance(self.book, ShallowBook) else 0):
+            self.book = ShallowBook(levels) if levels else OrderBook()
         try:
             self.book.apply_snapshot(snapshot.bids, snapshot.asks)
         except Exception:

@@ -10,9 +10,9 @@ from tickhive.plugin.contract import BookChecksum, Fetch
 from tickhive.session.book import BookState
 from tickhive.session.books import BookKeeper
 from tickhive.session.continuity import Verdict, moment
-from tickhive.session.faults import describe
+from tickhive.session.faults import FAULTS, describe
 from tickhive.session.feed import BookKey, book_key
-from tickhive.session.ledger import RECEIVING, REJECTED
+from tickhive.session.ledger import RECEIVING, REJECTED, SILENT
 from tickhive.session.timers import SECOND
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class BookDesk:
         self._alone: dict[BookKey, BookKeeper] = {}  # those no other socket carries: all that the hot road sees
         self._fetching: set[BookKey] = set()
         self._watching = False
+        self._known = b""  # the last frame with a change that was known already: its checksum is of a state gone by
         self._streams_fetch = feed.stack.offers("snapshot")
         self._verify = feed.verify_checksums and feed.stack.offers("checksum")
         self._checksum = feed.stack.bound("checksum")
@@ -58,13 +59,15 @@ class BookDesk:
                 out.append(event)
             elif verdict is GAP:
                 self._broken_by(keeper, event, at, out)
+            else:
+                self._known = frame
             return
         self._delta(event, at, out)
 
     def checksum(self, event: BookChecksum, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         """The venue's word on what the book should be."""
         keeper = self._keepers.get((event.symbol, event.depth))
-        if not self._verify or keeper is None or keeper.state is not LIVE:
+        if not self._verify or keeper is None or keeper.state is not LIVE or frame is self._known:
             return
         if keeper.overlap is not None and keeper.overlap.source is not self:
             return  # another socket's change was applied since
@@ -72,7 +75,7 @@ class BookDesk:
         try:
             right = self._checksum(keeper.book, session.feed.instruments.get(event.symbol)) == event.value
             cause = "checksum failed"
-        except Exception as error:
+        except FAULTS as error:
             right, cause = False, f"checksum could not be computed: {describe(error)}"
         if right:
             session.statistics.checksums_verified += 1
@@ -245,9 +248,22 @@ class BookDesk:
             session.timers.set(self._watch, None, at + _LOOK)
 
     def begun(self, channel: Channel) -> bool:
-        """Whether an acknowledged book needs no more to go on from this socket: its snapshot comes by other ways."""
+        """Whether an acknowledged book goes on from this socket without a snapshot of its own: something of it came
+        here, or on another socket after it was confirmed here. Of one that is silent nothing is waited for.
+        """
+        if self._session.feed.ledger.state(channel) is SILENT:
+            return True
         keeper = self._keepers.get(book_key(channel))
-        return self._streams_fetch and keeper is not None and keeper.state is LIVE
+        if not self._streams_fetch or keeper is None or keeper.state is not LIVE:
+            return False
+        overlap = keeper.overlap
+        since = self._session.asking.channels[channel].since
+        return overlap is None or any(carrier is self or at > since for carrier, at in overlap.heard.items())
+
+    def confirmed(self, key: BookKey, by: int) -> bool:
+        """Whether the venue had confirmed on this socket, by then (ns UTC), that it brings a book."""
+        channel = self.channel(key)
+        return channel is not None and self._session.asking.confirmed(channel, by)
 
     # Looks
 
@@ -419,7 +435,7 @@ class BookDesk:
         keeper = self._keepers.get(key)
         if keeper is None or self not in keeper.carriers:
             return
-        kept = keeper.overlap is not None and keeper.overlap.keeps(self)
+        kept = keeper.overlap is not None and keeper.overlap.keeps(self, self._session.pulse.heard_at)
         del keeper.carriers[self]
         if keeper.overlap is not None:
             keeper.overlap.heard.pop(self, None)

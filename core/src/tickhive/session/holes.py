@@ -17,7 +17,6 @@ from tickhive.session.handed_late import Run, runs
 _MOST_EVENTS = 100_000  # held for one hole
 
 
-
 @define(eq=False)
 class Hole(ABC):
     """What is missing of one stream between two of its events, while it is being fetched: the numbers ``first`` to

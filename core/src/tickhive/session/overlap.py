@@ -36,6 +36,9 @@ class Carrier(Protocol):
     def inherit(self, key: tuple[str, int], repair: bool) -> None:
         """Another socket that carried this book is gone; ``repair``: it was to repair it."""
 
+    def confirmed(self, key: tuple[str, int], by: int) -> bool:
+        """Whether the venue had confirmed on this socket, by then (ns UTC), that it brings this book."""
+
 
 class Early(NamedTuple):
     """A delta that does not connect yet, when it came (ns UTC), and what it was to the book then."""
@@ -199,11 +202,19 @@ class Overlap:
 
     # Sockets that come and go
 
-    def keeps(self, carrier: Carrier) -> bool:
-        """Whether the live book stays right without this socket."""
-        if self._keeper.sequence is None:
+    def keeps(self, carrier: Carrier, until: int | None = None) -> bool:
+        """Whether the live book stays right without this socket, which was heard ``until`` then (ns UTC): another one
+        has brought something of it, or will bring what comes after.
+        """
+        keeper = self._keeper
+        if keeper.sequence is None:
             return self.source is not carrier
-        return self._others(carrier)
+        if self._others(carrier):
+            return True
+        key = (keeper.symbol, keeper.depth)
+        return until is not None and any(
+            other is not carrier and other.is_open and other.confirmed(key, until) for other in keeper.carriers
+        )
 
     def broken(self) -> None:
         """The book is not known to be right: nothing is in it."""

@@ -509,7 +509,7 @@ class Session:
             if isinstance(answer, Request):
                 self.outbox.append(answer)
             else:
-                self.send_fetch(answer, purpose)
+                self.send_fetch(answer, purpose if answer.channel is None else None)
 
 
 def _pass_on(event: MarketEvent, frame: bytes, at: int, out: list[MarketEvent]) -> None:

@@ -117,7 +117,7 @@ class Stock:
         self.tape.append(fill)
         self.day.trade(price, taken)
         for bars in self._bars.values():
-            bars.trade(at, price, taken)
+            bars.trade(fill)
         if self.listing.leveraged:
             change = taken if self.random.random() < 0.5 else -taken
             self.open_interest = max(taken, self.open_interest + change)
@@ -201,5 +201,6 @@ class Stock:
             high = max(price, close) + int(random.random() * swing)
             low = max(1, min(price, close) - int(random.random() * swing))
             volume = 1 + int(self.listing.typical * 1000 * random.random())
-            bars.appendleft(Bar(begin - back * MINUTE, price, high, low, close, volume, volume * ((high + low) // 2)))
+            opened, turnover = begin - back * MINUTE, volume * ((high + low) // 2)
+            bars.appendleft(Bar(opened, price, high, low, close, volume, turnover, volume // 2, turnover // 2))
         return bars

@@ -49,7 +49,11 @@ class Fill:
 
 @define
 class Bar:
-    """A candle in ticks and lots. ``turnover`` is the sum of price times size, in ticks times lots."""
+    """A candle in ticks and lots. ``turnover`` is the sum of price times size, in ticks times lots.
+
+    ``bought`` and ``bought_turnover`` are the part of it that takers bought. ``matches`` executions are known one by
+    one, the last with the id ``last_id``; those of the invented past are not.
+    """
 
     start: int
     open: int
@@ -58,14 +62,24 @@ class Bar:
     close: int
     volume: int = 0
     turnover: int = 0
+    bought: int = 0
+    bought_turnover: int = 0
+    matches: int = 0
+    last_id: int = -1
 
-    def trade(self, price: int, size: int) -> None:
-        """Take in an execution."""
+    def trade(self, fill: Fill) -> None:
+        """Take in what one taker order did at one price."""
+        price, turnover = fill.price, fill.price * fill.size
         self.high = max(self.high, price)
         self.low = min(self.low, price)
         self.close = price
-        self.volume += size
-        self.turnover += price * size
+        self.volume += fill.size
+        self.turnover += turnover
+        if fill.side == "buy":
+            self.bought += fill.size
+            self.bought_turnover += turnover
+        self.matches += fill.matches
+        self.last_id = fill.id
 
     def merge(self, later: Bar) -> None:
         """Take in a later, shorter bar."""
@@ -74,6 +88,10 @@ class Bar:
         self.close = later.close
         self.volume += later.volume
         self.turnover += later.turnover
+        self.bought += later.bought
+        self.bought_turnover += later.bought_turnover
+        self.matches += later.matches
+        self.last_id = max(self.last_id, later.last_id)
 
 
 class Bars:
@@ -89,17 +107,17 @@ class Bars:
             if self.bars and self.bars[-1].start == start:
                 self.bars[-1].merge(minute)
             else:
-                self.bars.append(
-                    Bar(start, minute.open, minute.high, minute.low, minute.close, minute.volume, minute.turnover)
-                )
+                amounts = (minute.volume, minute.turnover, minute.bought, minute.bought_turnover)
+                prices = (minute.open, minute.high, minute.low, minute.close)
+                self.bars.append(Bar(start, *prices, *amounts, minute.matches, minute.last_id))
 
-    def trade(self, at: int, price: int, size: int) -> None:
-        """Take in an execution."""
-        start = self._begin(at)
-        bars = self.bars
+    def trade(self, fill: Fill) -> None:
+        """Take in what one taker order did at one price."""
+        start = self._begin(fill.at)
+        bars, price = self.bars, fill.price
         if not bars or bars[-1].start != start:
             bars.append(Bar(start, price, price, price, price))
-        bars[-1].trade(price, size)
+        bars[-1].trade(fill)
 
 
 @define

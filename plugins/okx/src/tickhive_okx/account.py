@@ -15,8 +15,9 @@ from msgspec import Struct
 from tickhive.channels import DataType
 from tickhive.events import Balance, Fill, Order, OrderStatus, Position, Side
 from tickhive.plugin import Event, SessionView, Unknown
+from tickhive.plugin.reading import NS_PER_MS, Millis, Numeral, Text, exact, number
 from tickhive_okx.pushes import Push
-from tickhive_okx.values import NS_PER_MS, Millis, Numeral, Text, exact, moment, number
+from tickhive_okx.values import moment
 
 STATUS: dict[str, OrderStatus] = {
     "live": "open",

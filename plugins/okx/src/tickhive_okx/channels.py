@@ -11,9 +11,9 @@ from attrs import define, field, frozen
 
 from tickhive.channels import Channel, DataType
 from tickhive.events import Fill
+from tickhive.plugin.reading import Numeral
 from tickhive_okx import account, pushes
 from tickhive_okx.instruments import InstrumentRow, index_of, type_of
-from tickhive_okx.values import Numeral
 
 BARS = (
     "1s", "1m", "3m", "5m", "15m", "30m", "1H", "2H", "4H", "6H", "12H", "1D", "2D", "3D", "5D", "1W", "1M", "3M",

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tickhive.channels import Channel
 from tickhive.plugin import Event, Fetch, Malformed
-from tickhive_okx.parsing import UNREADABLE
+from tickhive.plugin.reading import UNREADABLE
 from tickhive_okx.settings import OKXSettings
 
 

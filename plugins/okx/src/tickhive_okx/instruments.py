@@ -9,7 +9,8 @@ from typing import Literal
 from msgspec import Struct
 
 from tickhive.channels import Instrument, InstrumentStatus, InstrumentType, make_symbol
-from tickhive_okx.values import Numeral, Text, moment, number
+from tickhive.plugin.reading import Numeral, Text, number
+from tickhive_okx.values import moment
 
 _NATIVE = re.compile(
     r"(?P<base>[^-\s]+)-(?P<quote>[^-\s]+)"

@@ -28,13 +28,10 @@ from tickhive.plugin import (
     Unsubscribed,
     hookimpl,
 )
+from tickhive.plugin.reading import UNREADABLE, Text, exact
 from tickhive_okx.channels import BY_NAME, WIRES, Key, Wire
 from tickhive_okx.codes import ALREADY_LOGGED_IN, UPGRADE_NOTICE, kind_of, reason_of
 from tickhive_okx.pushes import Arg, Push
-from tickhive_okx.values import Text, exact
-
-UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
-"""What a frame of any bytes can make a reader raise."""
 
 _HEAD = b'{"arg":{"channel":"'
 _NAME_AT = len(_HEAD)

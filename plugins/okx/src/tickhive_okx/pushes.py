@@ -32,8 +32,9 @@ from tickhive.events import (
     Trade,
 )
 from tickhive.plugin import BookChecksum, Event, SessionView, Unknown
+from tickhive.plugin.reading import NS_PER_MS, Count, Millis, Numeral, Text, exact, number, positive
 from tickhive_okx.instruments import InstrumentRow, instrument
-from tickhive_okx.values import NS_PER_MS, Count, Millis, Numeral, Text, exact, moment, number, positive
+from tickhive_okx.values import moment
 
 Row = TypeVar("Row")
 

@@ -14,13 +14,13 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import BookSnapshot, Candle, Gap, InstrumentUpdate, Trade
 from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, Rejected, SessionView, Unknown, hookimpl
+from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Text
 from tickhive_okx.account_rest import FILLS, ORDER_DETAILS, ORDERS_PENDING, account_snapshot, order_details
 from tickhive_okx.account_rest import READERS as ACCOUNT_READERS
 from tickhive_okx.channels import wire_for
 from tickhive_okx.codes import kind_of, reason_of
 from tickhive_okx.fetches import fetch_for, read_rows
 from tickhive_okx.instruments import InstrumentRow, index, index_of
-from tickhive_okx.parsing import UNREADABLE
 from tickhive_okx.pushes import (
     Arg,
     BookRow,
@@ -33,7 +33,6 @@ from tickhive_okx.pushes import (
     trades,
 )
 from tickhive_okx.settings import OKXSettings
-from tickhive_okx.values import NS_PER_MS, Text
 
 INSTRUMENTS, BOOKS, HISTORY_TRADES = "public/instruments", "market/books", "market/history-trades"
 HISTORY_CANDLES = "market/history-candles"

@@ -6,7 +6,6 @@ that reads OKX's frames, so that the two check each other.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
@@ -14,7 +13,7 @@ from typing import Any
 
 from tickhive.plugin.contract import Answer
 from tickhive.plugin.venue import Hangup, Send, SimulatedVenue, VenueLog, VenueOptions
-from tickhive.simulation.market import Market
+from tickhive.simulation import Market, MarketTime
 from tickhive_okx import venue_rest
 from tickhive_okx.venue_account import Row, SimulatedAccount
 from tickhive_okx.venue_channels import CHANNELS, Frame, Key
@@ -61,8 +60,6 @@ class OKXVenue(SimulatedVenue):
         demo: bool = False,
     ) -> None:
         options = options or VenueOptions()
-        if options.recording is None and not (0 < options.speed < math.inf):
-            raise ValueError(f"speed: a market needs a number greater than 0, got {options.speed}")
         self.log = VenueLog()
         self.violations: deque[str] = deque(maxlen=100)
         self.faults = Faults()
@@ -74,14 +71,14 @@ class OKXVenue(SimulatedVenue):
         self._clients: dict[int, Client] = {}
         self._listeners: dict[Key, dict[int, None]] = {}
         self._outgoing: list[Send | Hangup] = []
-        self._now = 0
-        self._began: int | None = None
+        # A recording keeps its own pace.
+        self._time = MarketTime(options.start, options.speed if options.recording is None else 1.0)
         self._dials: list[int] = []
         self._market: MarketSource | None = None
         self._recorded: RecordedSource | None = None
         self._accounts = Accounts(accounts, self._symbol, demo=demo)
         for account in accounts:
-            account.tell, account.clock = self._account_changed, lambda: self._now
+            account.tell, account.clock = self._account_changed, lambda: self._time.now
         if options.recording is not None:
             self._recorded = RecordedSource(options.recording, options.speed, self._send_recorded)
         else:
@@ -110,7 +107,7 @@ class OKXVenue(SimulatedVenue):
 
     def opened(self, connection: int, path: str, at: int) -> None:
         """A client opened a socket at this path (query included)."""
-        self._reach(at)
+        self._time.reach(at)
         place = PATHS.get(path.partition("?")[0])
         self._dials = [*(dial for dial in self._dials if at - dial < 1_000_000_000), at]
         if len(self._dials) > 3:
@@ -123,7 +120,7 @@ class OKXVenue(SimulatedVenue):
 
     def received(self, connection: int, frame: str | bytes, at: int) -> None:
         """A client sent a frame."""
-        self._reach(at)
+        self._time.reach(at)
         client = self._clients.get(connection)
         if client is None:
             return
@@ -139,34 +136,34 @@ class OKXVenue(SimulatedVenue):
 
     def closed(self, connection: int, at: int) -> None:
         """A client's socket is gone."""
-        self._reach(at)
+        self._time.reach(at)
         client = self._clients.get(connection)
         if client is not None:
             self._forget(client)
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, at: int) -> Answer:
         """Answer a REST request."""
-        self._reach(at)
+        self._time.reach(at)
         if self.faults.rest:
             status = self.faults.rest.pop(0)
             return venue_rest.failure("50011" if status == 429 else "50001", "Service temporarily unavailable", status)
         if self._recorded is not None:
             return self._recorded.request(method, path)
         if self._accounts.offers(path):
-            return self._accounts.answer(method, path, headers, body, self._now)
+            return self._accounts.answer(method, path, headers, body, self._time.now)
         market = self._open_market()
-        return venue_rest.answer(market, method, path, self._market_time(self._now))
+        return venue_rest.answer(market, method, path, self._time.market(self._time.now))
 
     def advance(self, at: int) -> int | None:
         """Let the market go on until ``at``; answers when it next has something to do, ns UTC."""
-        self._reach(at)
+        self._time.reach(at)
         if self._recorded is not None:
-            due = self._recorded.advance(self._now)
+            due = self._recorded.advance(self._time.now)
         else:
             market = self._open_market()
-            due = self._real_time(market.advance(self._market_time(self._now)))
+            due = self._time.real(market.advance(self._time.market(self._time.now)))
         for client in tuple(self._clients.values()):
-            if self._now - client.last_sent >= _SILENCE:
+            if self._time.now - client.last_sent >= _SILENCE:
                 self._dismiss(client, 4004, "No data received in 30s.")
             elif due is None or client.last_sent + _SILENCE < due:
                 due = client.last_sent + _SILENCE
@@ -217,7 +214,7 @@ class OKXVenue(SimulatedVenue):
     def list_product(self, symbol: str) -> Product:
         """Begin to trade an instrument and tell those who listen; ValueError for what trades here or could not."""
         market = self._open_market()
-        (product,), (index,) = list_products([symbol], self._now)
+        (product,), (index,) = list_products([symbol], self._time.now)
         if product.native in market.by_native:
             raise ValueError(f"{symbol} trades here already")
         market.add(product, index)
@@ -257,7 +254,7 @@ class OKXVenue(SimulatedVenue):
         elif not client.may_request(at):
             self._say(client, client.error("60014", "Requests too frequent", asked.id))
         elif asked.op == "login":
-            self._say(client, self._accounts.login(client, asked.args[0], asked.id, self._now))
+            self._say(client, self._accounts.login(client, asked.args[0], asked.id, self._time.now))
         elif asked.op == "subscribe":
             client.subscribed_bytes += len(frame)
             if client.subscribed_bytes > MAX_PAYLOAD:
@@ -280,7 +277,7 @@ class OKXVenue(SimulatedVenue):
         opening: list[Frame] = []
         if self._recorded is not None:
             if key not in client.keys:
-                self._recorded.subscribed(client.number, key, self._now)
+                self._recorded.subscribed(client.number, key, self._time.now)
         else:
             opening = list(self._open_market().opening(key))
         client.keys[key] = arg
@@ -301,7 +298,7 @@ class OKXVenue(SimulatedVenue):
         if said is not None:
             self._say(client, said)
         if allowed:
-            self._send_all(client, key, self._accounts.opening(client, arg, self._now))
+            self._send_all(client, key, self._accounts.opening(client, arg, self._time.now))
         else:
             del client.keys[key]
 
@@ -338,7 +335,7 @@ class OKXVenue(SimulatedVenue):
                 continue
             for key, arg in client.keys.items():
                 if key[0] == channel:
-                    self._send_all(client, key, self._accounts.told(account, arg, rows, self._now))
+                    self._send_all(client, key, self._accounts.told(account, arg, rows, self._time.now))
 
     def _symbol(self, native: str) -> str:
         product = self._open_market().by_native.get(native)
@@ -361,7 +358,7 @@ class OKXVenue(SimulatedVenue):
             sent[counted] = sent.get(counted, 0) + events
 
     def _say(self, client: Client, text: str) -> None:
-        client.last_sent = self._now
+        client.last_sent = self._time.now
         self._outgoing.append(Send(client.number, text))
 
     def _dismiss(self, client: Client, code: int | None, reason: str) -> None:
@@ -382,39 +379,16 @@ class OKXVenue(SimulatedVenue):
             if not listeners:
                 del self._listeners[key]
 
-    # Time.
-
-    def _reach(self, at: int) -> None:
-        """Note the time; it never goes back, whatever the machine's clock does."""
-        if self._began is None:
-            self._began = at
-        self._now = max(self._now, at)
-
-    def _market_time(self, at: int) -> int:
-        began = self._began or 0
-        start = self._options.start or began
-        if self._options.speed == 1.0:
-            return start + at - began
-        return start + int((at - began) * self._options.speed)
-
-    def _real_time(self, at: int) -> int:
-        began = self._began or 0
-        start = self._options.start or began
-        if self._options.speed == 1.0:
-            return began + at - start
-        return began + math.ceil((at - start) / self._options.speed)
-
     def _open_market(self) -> MarketSource:
         if self._market is None:
             if self._recorded is not None:
                 raise ValueError("a recording is served here; there is no market behind it")
-            start = self._options.start or self._began
-            if start is None:
+            if not self._time.known:
                 raise ValueError(
                     "the market has not begun: set options.start, or advance the venue to its first moment"
                 )
-            products, indices = list_products(self._options.symbols, start)
-            market = Market([product.listing for product in products], indices, self._options.seed, start)
+            products, indices = list_products(self._options.symbols, self._time.start)
+            market = Market([product.listing for product in products], indices, self._options.seed, self._time.start)
             self._market = MarketSource(
                 market, products, self._listeners, self._publish, self._checksums, self._snapshots
             )

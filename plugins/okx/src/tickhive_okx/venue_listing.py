@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import define
 
 from tickhive.channels import make_symbol
-from tickhive.simulation.market import Index, Listing, decimal_text
+from tickhive.simulation import (
+    WELL_KNOWN,
+    Index,
+    Listing,
+    decimal_text,
+    is_busy,
+    price_decimals,
+    quarterly_expiries,
+    usual_price,
+)
 
 MILLISECOND = 1_000_000
 """A millisecond in ns."""
 
-_PRICES = {"BTC": 60_000.0, "ETH": 2_500.0, "SOL": 150.0, "XRP": 0.6, "DOGE": 0.15}
 _OPTION_DEPTH = 20
 _BUSY, _CALM = 20.0, 5.0
 
@@ -65,7 +73,7 @@ def list_products(symbols: Sequence[str], at: int) -> tuple[list[Product], list[
     """
     products = [_product(symbol) for symbol in dict.fromkeys(symbols or _all_symbols(at))]
     names = sorted({product.index for product in products})
-    return products, [Index(name, _price(name.partition("-")[0])) for name in names]
+    return products, [Index(name, usual_price(name.partition("-")[0])) for name in names]
 
 
 def symbol_of(row: Mapping[str, Any]) -> str:
@@ -90,8 +98,8 @@ def symbol_of(row: Mapping[str, Any]) -> str:
 
 
 def _all_symbols(at: int) -> Iterable[str]:
-    near, far = _quarters(at)
-    for base in _PRICES:
+    near, far = quarterly_expiries(at)
+    for base in WELL_KNOWN:
         yield make_symbol(base, "USDT")
         yield make_symbol(base, "USDT", "perpetual")
     for base in ("BTC", "ETH"):
@@ -100,23 +108,9 @@ def _all_symbols(at: int) -> Iterable[str]:
             yield make_symbol(base, "USDT", "future", expiry=date)
             yield make_symbol(base, "USD", "future", expiry=date)
         for share in (0.8, 1.0, 1.2):
-            strike = str(round(_PRICES[base] * share))
+            strike = str(round(WELL_KNOWN[base] * share))
             yield make_symbol(base, "USD", "option", expiry=near, strike=strike, option_type="call")
             yield make_symbol(base, "USD", "option", expiry=near, strike=strike, option_type="put")
-
-
-def _quarters(at: int) -> tuple[str, str]:
-    """The next two quarterly expiries, ``YYYYMMDD``: the last Friday of March, June, September, December."""
-    day = datetime.fromtimestamp(at // 1_000_000_000, UTC) + timedelta(days=7)
-    dates: list[str] = []
-    year, month = day.year, (day.month + 2) // 3 * 3
-    while len(dates) < 2:
-        after = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-        friday = after - timedelta(days=(after.weekday() - 4) % 7 or 7)
-        if friday > day:
-            dates.append(f"{friday:%Y%m%d}")
-        year, month = (year, month + 3) if month < 12 else (year + 1, 3)
-    return dates[0], dates[1]
 
 
 def _product(symbol: str) -> Product:
@@ -134,21 +128,21 @@ def _product(symbol: str) -> Product:
 
 
 def _spot(symbol: str, base: str, quote: str) -> Product:
-    price = _price(base)
+    price = usual_price(base)
     listing = Listing(
         name=symbol,
         index=symbol,
-        price_decimals=_decimals(price),
+        price_decimals=price_decimals(price),
         size_decimals=8 if price > 10_000 else 6,
         typical=max(10, int(2_000 / price * 10 ** (8 if price > 10_000 else 6))),
-        rate=_BUSY if base in _PRICES else _CALM,
+        rate=_BUSY if is_busy(base) else _CALM,
     )
     row = _row("SPOT", listing, baseCcy=base, quoteCcy=quote, minSz=listing.size(1000))
     return Product(symbol, "SPOT", symbol, row, listing)
 
 
 def _contract(symbol: str, base: str, quote: str, kind: str, native: str, date: str) -> Product:
-    price = _price(base)
+    price = usual_price(base)
     family = f"{base}-{quote}"
     inverse = quote == "USD"
     contract = ((100 if base == "BTC" else 10), 0) if inverse else _coins(price)
@@ -156,12 +150,12 @@ def _contract(symbol: str, base: str, quote: str, kind: str, native: str, date: 
     listing = Listing(
         name=native,
         index=family,
-        price_decimals=_decimals(price),
+        price_decimals=price_decimals(price),
         size_decimals=1 if inverse else 2,
         value=_with_basis(basis),
         typical=300 if inverse else 1_500,
         leveraged=True,
-        rate=_BUSY if base in _PRICES and kind == "SWAP" and not inverse else _CALM,
+        rate=_BUSY if is_busy(base) and kind == "SWAP" and not inverse else _CALM,
     )
     row = _row(
         kind,
@@ -227,18 +221,6 @@ def _row(kind: str, listing: Listing, **fields: str) -> dict[str, Any]:
         "upcChg": [],
     }
     return row | fields
-
-
-def _price(base: str) -> float:
-    return _PRICES.get(base) or 1.0 + zlib.crc32(base.encode()) % 1_000
-
-
-def _decimals(price: float) -> int:
-    """So many digits that a tick is about a hundred-thousandth of the price."""
-    decimals = 1
-    while price * 10**decimals < 50_000:
-        decimals += 1
-    return decimals
 
 
 def _coins(price: float) -> tuple[int, int]:

@@ -101,12 +101,15 @@ def _event_columns(cls: type[MarketEvent]) -> list[Column]:
 def _book_columns() -> list[Column]:
     """Snapshots and deltas share a table, told apart by ``kind``: only both in order are a book."""
 
-    def only_in_deltas(one: Column) -> Column:
+    def only_in(cls: type[MarketEvent], one: Column) -> Column:
         read = one.read
-        return Column(one.name, one.type, lambda event: read(event) if event.__class__ is BookDelta else None)
+        return Column(one.name, one.type, lambda event: read(event) if event.__class__ is cls else None)
 
-    shared = {one.name for one in _columns(BookSnapshot)}
-    columns = [one if one.name in shared else only_in_deltas(one) for one in _columns(BookDelta)]
+    snapshots = {one.name: one for one in _columns(BookSnapshot)}
+    columns = [
+        one if snapshots.pop(one.name, None) is not None else only_in(BookDelta, one) for one in _columns(BookDelta)
+    ]
+    columns += [only_in(BookSnapshot, one) for one in snapshots.values()]
     kind = Column(KIND, pa.string(), lambda event: "delta" if event.__class__ is BookDelta else "snapshot")
     return [*columns[:3], kind, *columns[3:]]
 

@@ -1,0 +1,84 @@
+"""What most plugins read frames with: exact numbers from text, bounded types, and what decoding may raise.
+
+Nobody has to use it. The types are for the fields of msgspec structs: what does not fit is refused while it is decoded.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+NS_PER_MS = 1_000_000
+NS_PER_SECOND = 1_000_000_000
+
+Text: TypeAlias = Annotated[str, Meta(max_length=128)]
+"""A name, an id, a word."""
+Numeral: TypeAlias = Annotated[str, Meta(max_length=64)]
+"""A number written as text; many venues leave it empty where there is none."""
+Millis: TypeAlias = Annotated[int, Meta(ge=0, le=(2**63 - 1) // NS_PER_MS)]
+"""A time in milliseconds since 1970; it fits in 64 bits as ns too."""
+Count: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer that fits in 64 bits, as everything behind a plugin assumes."""
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
+"""What a frame of any bytes can make a reader raise: wrong shapes, text that is no UTF-8, numbers that are none,
+absurdly deep nesting."""
+
+LEAST, MOST = Decimal("1e-30"), Decimal("1e30")
+"""No price or size lies outside. The comparison also refuses NaN and Infinity, and exponents made to exhaust memory."""
+
+REMEMBERED = 4096
+"""How many numbers are kept by their text: half a megabyte of them."""
+
+
+def exact(text: str) -> Decimal:
+    """Read a number; ValueError for what is none or lies out of all reason.
+
+    >>> exact("-0.5"), exact("0")
+    (Decimal('-0.5'), Decimal('0'))
+    """
+    try:
+        value = Decimal(text)
+        if not value or LEAST < abs(value) < MOST:
+            return value
+    except ArithmeticError:
+        pass
+    raise ValueError(f"{text[:20]!r} is not a number")
+
+
+class _Positive(dict[str, Decimal]):
+    """Numbers above zero by their text. Two in three prices of a market were seen shortly before.
+
+    A dictionary's own miss: a number that is remembered costs a fifth of one that is read, with no call at all.
+    """
+
+    def __missing__(self, text: str) -> Decimal:
+        value = Decimal(text)
+        if not LEAST < value < MOST:
+            raise ValueError(f"{text[:20]!r} is not a number above zero")
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[text] = value
+        return value
+
+
+positive = _Positive()
+"""``positive["0.5"]`` reads a number above zero; ValueError or ArithmeticError for anything else."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def number(text: str) -> Decimal | None:
+    """Read a number, None for an empty text.
+
+    Remembered, because most fields of a ticker or a quote repeat from one push to the next.
+    """
+    return exact(text) if text else None
+
+
+def brief(error: Exception) -> str:
+    """An error in a short line, for ``Malformed``."""
+    return f"{type(error).__name__}: {error}"[:160]

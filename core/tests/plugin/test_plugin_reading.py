@@ -1,0 +1,72 @@
+"""The helpers plugins read numbers with: exact, bounded, and refusing what is no number."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickhive.plugin.reading import (
+    LEAST,
+    MOST,
+    REMEMBERED,
+    UNREADABLE,
+    Count,
+    Millis,
+    Numeral,
+    brief,
+    exact,
+    number,
+    positive,
+)
+
+
+@given(st.decimals(min_value=LEAST * 2, max_value=MOST / 2, allow_nan=False).map(str))
+def test_numbers_are_exact(text: str) -> None:
+    assert exact(text) == positive[text] == number(text) == Decimal(text)
+    assert exact(f"-{text}") == Decimal(text).copy_negate()
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999999", "1e-999999", "", "abc", "1e30", "0x1", "\0" * 40])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        exact(text)
+    with pytest.raises(UNREADABLE):
+        positive[text]
+
+
+@pytest.mark.parametrize("text", ["0", "0.000", "-1"])
+def test_a_price_is_above_zero(text: str) -> None:
+    assert exact(text) <= 0
+    with pytest.raises(ValueError, match="above zero"):
+        positive[text]
+
+
+def test_an_empty_text_is_no_number_where_there_may_be_none() -> None:
+    assert number("") is None
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for value in range(1, 3 * REMEMBERED):
+        assert positive[str(value)] == value
+    assert len(positive) <= REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [
+        (Millis, 1_700_000_000_000, (2**63 - 1) // 1_000_000 + 1),
+        (Millis, 0, -1),
+        (Count, -(2**63), 2**63),
+        (Numeral, "1" * 64, "1" * 65),
+    ],
+)
+def test_bounds_hold_while_decoding(form: object, good: object, bad: object) -> None:
+    decode = msgspec.json.Decoder(form).decode
+    assert decode(msgspec.json.encode(good)) == good
+    with pytest.raises(UNREADABLE) as refused:
+        decode(msgspec.json.encode(bad))
+    assert len(brief(refused.value)) <= 160

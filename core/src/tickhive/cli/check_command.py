@@ -15,19 +15,23 @@ from tickhive.exchanges.judging import judge_account, judge_collector
 from tickhive.plugin.registry import default_registry
 from tickhive.redaction import _sanitize_error
 from tickhive.service.config import ServiceConfig, read_tables
+from tickhive.service.extensions import Extensions
 from tickhive.sinks import create_sink
 
 
 @click.command("check")
-@click.option(
-    "--config", type=click.Path(path_type=Path, readable=False), default=Path("tickhive.toml"), show_default=True
-)
+@click.argument("file", type=click.Path(path_type=Path, readable=False), required=False)
+@click.option("--config", type=click.Path(path_type=Path, readable=False), help="FILE, as the other commands take it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(config: Path, as_json: bool) -> None:
-    """Check a configuration, its file's permissions and the packages it needs. Exit code 1 when anything is wrong.
+def command(file: Path | None, config: Path | None, as_json: bool) -> None:
+    """Check a configuration (FILE, else tickhive.toml), its permissions and the packages it needs. Exit code 1 when
+    anything is wrong.
 
     Nothing is connected: whether the exchange trades a symbol is found out when it is collected.
     """
+    if file is not None and config is not None:
+        raise click.UsageError("Name the file once: tickhive check FILE, or tickhive check --config FILE.")
+    config = file or config or Path("tickhive.toml")
     configure_logging("error")
     problems, summary = check(config)
     if as_json:
@@ -58,9 +62,20 @@ def check(path: Path) -> tuple[list[str], list[str]]:
         config = ServiceConfig.from_tables(tables)
     except ConfigurationError as error:
         problems += error.problems
+    else:
+        problems += _ask_extensions(config)
     problems += _ask_packages(tables)
     # A table may be refused for the same reason on both ways.
     return list(dict.fromkeys(problems)), _summary(config) if config is not None and not problems else []
+
+
+def _ask_extensions(config: ServiceConfig) -> list[str]:
+    """What keeps the middleware and filters it names from being imported and used."""
+    try:
+        Extensions(config.middleware, config.filters)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
 
 
 def _ask_packages(tables: Mapping[str, Any]) -> list[str]:

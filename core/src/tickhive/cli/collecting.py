@@ -8,6 +8,7 @@ from typing import Any
 from tickhive.events import MarketEvent
 from tickhive.manager.managed import ManagedCollector
 from tickhive.manager.manager import CollectorManager
+from tickhive.recording import Recorder
 from tickhive.service.config import ServiceConfig
 from tickhive.service.service import DataCollectionService
 
@@ -28,9 +29,10 @@ class WatchedManager(CollectorManager):
         super().add_collector(collector, enabled)
 
 
-def watched_service(config: ServiceConfig, *taps: Tap) -> DataCollectionService:
-    """A service whose collectors give everything to ``taps`` too."""
-    return DataCollectionService(config, manager=WatchedManager(taps, policy=config.restarts))
+def watched_service(config: ServiceConfig, *taps: Tap, recorder: Recorder | None = None) -> DataCollectionService:
+    """A service whose collectors give everything to ``taps`` too, and what they receive to ``recorder``."""
+    manager = WatchedManager(taps, policy=config.restarts)
+    return DataCollectionService(config, manager=manager, recorder=recorder)
 
 
 def collection_tables(

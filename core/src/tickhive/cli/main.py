@@ -22,7 +22,10 @@ COMMANDS = {
     "init": "Write a commented configuration file.",
     "check": "Say everything that is wrong with a configuration, and start nothing.",
     "plugins": "List the installed exchanges and stores.",
+    "verify": "Try an exchange plugin against the conformance suite.",
     "replay": "Play recorded traffic through today's code.",
+    "cut": "Cut a small recording out of a large one.",
+    "new": "Make a package for an exchange of your own: tickhive new NAME",
 }
 """Name and one-line help of each subcommand; its code is ``tickhive.cli.<name>_command:command``."""
 

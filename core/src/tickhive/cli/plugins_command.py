@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import textwrap
+import warnings
 from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
+from tickhive.channels import DataType
 from tickhive.errors import PluginError
+from tickhive.exchanges.asking import offered_data_types
+from tickhive.plugin.deprecation import PluginDeprecationWarning
 from tickhive.plugin.registry import PluginRegistry, default_registry
+from tickhive.plugin.stack import ExchangeStack
 
 
 @click.command("plugins")
@@ -27,27 +33,35 @@ def command(as_json: bool) -> None:
 
 
 def describe_exchanges(registry: PluginRegistry) -> list[dict[str, Any]]:
-    """One row per exchange; each is loaded to see whether it can be."""
+    """One row per exchange; each is loaded to see whether it can be, and asked what it offers."""
     rows = []
     for name in list(registry.found()):
-        api: int | None = None
-        venue = False
+        stack: ExchangeStack | None = None
+        types: list[DataType] | None = None
+        failed: PluginError | None = None
         try:
-            stack = registry.load(name)
-            api, venue = stack.api_version, stack.offers("venue")
-        except PluginError:
-            pass  # the registry notes why, and its note is shown
+            with warnings.catch_warnings():
+                # They are shown in the row.
+                warnings.simplefilter("ignore", PluginDeprecationWarning)
+                stack = registry.load(name)
+            types = offered_data_types(stack)
+        except PluginError as error:
+            failed = error
         found = registry.found()[name]
+        # The registry notes why it could not load one; what its hooks raise shows only when they are asked.
+        asked_in_vain = failed is not None and found.status == "available"
         rows.append(
             {
                 "name": name,
                 "distribution": found.distribution,
                 "version": found.version,
-                "api_version": api,
-                "simulated_venue": venue,
-                "status": found.status,
-                "reason": found.reason,
-                "remedy": found.remedy,
+                "api_version": stack.api_version if stack else None,
+                "data_types": None if types is None else [str(each) for each in types],
+                "simulated_venue": stack is not None and stack.offers("venue"),
+                "status": "broken" if asked_in_vain else found.status,
+                "reason": failed.cause if failed and asked_in_vain else found.reason,
+                "remedy": failed.remedy if failed and asked_in_vain else found.remedy,
+                "deprecations": [str(each) for each in stack.deprecations] if stack else [],
             }
         )
     return rows
@@ -83,10 +97,26 @@ def _print(exchanges: list[dict[str, Any]], sinks: list[dict[str, Any]]) -> None
         if not rows:
             continue
         click.echo(f"{title}:")
+        names, states, packages = (max(map(len, cells)) + 2 for cells in zip(*map(_cells, rows), strict=True))
         for row in rows:
-            package = f"{row['distribution']} {row['version']}" if row["distribution"] else "(this application)"
-            api = f"  API {row['api_version']}" if row.get("api_version") else ""
+            name, status, package = _cells(row)
+            api = f"API {row['api_version']}" if row.get("api_version") else ""
             demo = "  simulated venue" if row.get("simulated_venue") else ""
-            click.echo(f"  {row['name']:<14}{row['status']:<11}{package}{api}{demo}")
+            line = f"  {name:<{names}}{status:<{states}}{package:<{packages}}{api}{demo}"
+            click.echo(line.rstrip())
+            if row.get("data_types"):
+                _more(", ".join(row["data_types"]))
             if row["reason"]:
-                click.echo(f"{'':16}{row['reason']}. {row['remedy']}")
+                _more(f"{row['reason']}. {row['remedy']}")
+            for deprecation in row.get("deprecations", ()):
+                _more(f"deprecated: {deprecation}")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    package = f"{row['distribution']} {row['version']}" if row["distribution"] else "(this application)"
+    return row["name"], row["status"], package
+
+
+def _more(text: str) -> None:
+    """What belongs to the row above, in lines of its own."""
+    click.echo(textwrap.fill(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False))

@@ -30,12 +30,13 @@ def command(
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
     else:
-        _print(result)
+        print_result(result)
     if result.malformed or result.checksums_failed:
         raise SystemExit(1)
 
 
-def _print(result: ReplayResult) -> None:
+def print_result(result: ReplayResult) -> None:
+    """Say what came of a replay, a line for each kind of event."""
     span = f"{_time(result.first)} to {_time(result.last)}"
     click.echo(f"{', '.join(result.exchanges) or 'no exchange'}: {result.frames} frames, {span}")
     for name, count in sorted(result.events.items()):

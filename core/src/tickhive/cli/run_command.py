@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from tickhive.cli.logs import configure_logging
 from tickhive.cli.loops import run_on
 from tickhive.cli.pipes import close_stdout
 from tickhive.cli.tally import Tally
-from tickhive.errors import ConfigurationError
+from tickhive.errors import ConfigurationError, TickhiveError
 from tickhive.events import MarketEvent
+from tickhive.exchanges.asking import offered_data_types
 from tickhive.exchanges.factory import ExchangeFactory
+from tickhive.recording import Recorder
 from tickhive.service.config import ServiceConfig
 from tickhive.service.service import DataCollectionService
 
-DEFAULT_TYPES = "trade,orderbook,ticker"
+DEFAULT_TYPES = ("trade", "orderbook", "ticker")
 UNREACHABLE_SECONDS = 1.0
 
 
@@ -33,23 +35,27 @@ UNREACHABLE_SECONDS = 1.0
 @click.argument("exchange", required=False)
 @click.argument("symbols", nargs=-1)
 @click.option(
-    "--types", default=DEFAULT_TYPES, show_default=True, help="Data types, separated by commas: candle:1m, ..."
+    "--types", help="Data types, separated by commas: candle:1m, ...  [default: trade,orderbook,ticker, those it has]"
 )
 @click.option("--config", type=click.Path(path_type=Path, readable=False), help="Collect what this file says instead.")
 @click.option("--for", "for_seconds", type=duration, help="Stop by itself after, say, 30s, 5m or 1h.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Store what is collected below this directory.")
 @click.option("--sink", help="The type of store for --data-dir; the only installed one otherwise.")
+@click.option("--record", type=click.Path(path_type=Path), help="Record the raw frames into this file (.zst, .gz).")
+@click.option("--record-private", is_flag=True, help="Record what belongs to accounts too; never what logs in.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as one JSON object per line to stdout.")
 @click.pass_context
 def command(
     ctx: click.Context,
     exchange: str | None,
     symbols: tuple[str, ...],
-    types: str,
+    types: str | None,
     config: Path | None,
     for_seconds: float | None,
     data_dir: str | None,
     sink: str | None,
+    record: Path | None,
+    record_private: bool,
     as_json: bool,
 ) -> int:
     """Collect live: tickhive run EXCHANGE SYMBOL..., or tickhive run --config FILE.
@@ -70,14 +76,28 @@ def command(
             raise click.UsageError(f"Name at least one symbol: tickhive run {exchange} BTC-USDT")
         _refuse_swapped(exchange, symbols)
         chosen = _sink_for(data_dir, sink)
-        wanted = [each.strip() for each in types.split(",") if each.strip()]
+        wanted = usual_types(exchange) if types is None else [each.strip() for each in types.split(",") if each.strip()]
         settings = ServiceConfig.from_tables(
             collection_tables(exchange, symbols, wanted, data_dir=data_dir, sink=chosen)
         )
+    if record_private and record is None:
+        raise click.UsageError("--record-private needs --record FILE: where to record.")
     live = sys.stdout.isatty() and not as_json
     level = ctx.obj["log_level"] or ("warning" if live and config is None else settings.service.log_level)
     configure_logging(level, as_json=ctx.obj["log_json"] or settings.service.log_format == "json")
-    return run_on(settings.service.event_loop, collect(settings, for_seconds=for_seconds, as_json=as_json))
+    with recording(record, record_private) as recorder:
+        collecting = collect(settings, for_seconds=for_seconds, as_json=as_json, recorder=recorder)
+        return run_on(settings.service.event_loop, collecting)
+
+
+def usual_types(exchange: str) -> list[str]:
+    """What is collected when nobody says what: of the usual data types those the exchange has."""
+    usual = list(DEFAULT_TYPES)
+    try:
+        offered = None if ExchangeFactory.is_own_class(exchange) else offered_data_types(ExchangeFactory.load(exchange))
+    except TickhiveError:
+        return usual  # whoever makes the collector says what is wrong with it
+    return [each for each in usual if offered is None or each in offered] or usual
 
 
 def _load(path: Path) -> ServiceConfig:
@@ -119,11 +139,38 @@ def _sink_for(data_dir: str | None, sink: str | None) -> str | None:
     return installed[0]
 
 
-async def collect(settings: ServiceConfig, *, for_seconds: float | None, as_json: bool) -> int:
+@contextmanager
+def recording(path: Path | None, private: bool) -> Iterator[Recorder | None]:
+    """Record into this file for the length of the block, and say in the end what is in it."""
+    if path is None:
+        yield None
+        return
+    recorder = Recorder(path, private=private)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+        click.echo(recorded_line(recorder.status()), err=True)
+
+
+def recorded_line(status: dict[str, Any]) -> str:
+    """What became of a recording, in one line."""
+    parts = f" in {status['parts']} parts, the last one" if status["parts"] > 1 else " into"
+    line = f"Recorded {status['lines']:,} lines{parts} {status['file']} ({status['bytes']:,} bytes)"
+    if status["dropped"]:
+        line += f"; {status['dropped']:,} are missing: {status['error'] or 'the disk did not keep up'}"
+    if status["withheld"]:
+        line += f"; {status['withheld']:,} belong to an account and were left out (--record-private records more)"
+    return line
+
+
+async def collect(
+    settings: ServiceConfig, *, for_seconds: float | None, as_json: bool, recorder: Recorder | None = None
+) -> int:
     """Run the service with its view; answer the exit code."""
     tally = Tally()
     printer = EventPrinter(on_closed=lambda: service.ask_to_stop())
-    service = watched_service(settings, tally.take, *([printer.take] if as_json else []))
+    service = watched_service(settings, tally.take, *([printer.take] if as_json else []), recorder=recorder)
     if as_json:
         view: Any = nullcontext()
     else:

@@ -1,8 +1,29 @@
-"""What tests of plugins and applications need: ``capture_logs`` and ``ManualClock``."""
+"""What tests of plugins and applications need: ``ExchangeSuite``, ``capture_logs`` and ``ManualClock``.
+
+``ExchangeSuite`` needs pytest: ``pip install tickhive[testing]``. Names are imported when they are first used.
+"""
 
 from __future__ import annotations
 
-from tickhive.clock import ManualClock
-from tickhive.testing.logs import capture_logs
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ManualClock", "capture_logs"]
+if TYPE_CHECKING:
+    from tickhive.clock import ManualClock as ManualClock
+    from tickhive.testing.logs import capture_logs as capture_logs
+    from tickhive.testing.suite import ExchangeSuite as ExchangeSuite
+
+__all__ = ["ExchangeSuite", "ManualClock", "capture_logs"]
+
+_HOMES = {
+    "ExchangeSuite": "tickhive.testing.suite",
+    "ManualClock": "tickhive.clock",
+    "capture_logs": "tickhive.testing.logs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

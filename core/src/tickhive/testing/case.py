@@ -1,0 +1,119 @@
+"""One numbered case of the conformance suite, what may come of it, and how it is tried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from tickhive.testing.subject import Subject
+
+DOCS = "docs/reference/conformance.md"
+
+
+class CaseFailed(Exception):
+    """A plugin does not do what a case asks: ``seen`` says what it did instead, ``remedy`` what its author can do."""
+
+    def __init__(self, seen: str, remedy: str) -> None:
+        self.seen = seen
+        self.remedy = remedy
+        super().__init__(f"{seen}. {remedy}" if seen[-1:] not in ".!?" else f"{seen} {remedy}")
+
+
+class NotOffered(Exception):
+    """A case asks about something the plugin does not have; ``missing`` says what that is."""
+
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
+        super().__init__(missing)
+
+
+class Outcome(StrEnum):
+    """What came of a case."""
+
+    PASSED = "passed"
+    NOT_OFFERED = "not offered"
+    FAILED = "failed"
+
+
+Check: TypeAlias = "Callable[[Subject], None]"
+
+
+@frozen
+class Case:
+    """A question to a plugin.
+
+    ``number`` never changes its meaning. ``reason`` says what it would cost users, ``mend`` how an author meets it.
+    ``hooks`` are those a plugin must answer to be asked at all. ``quick`` cases need neither pytest nor hypothesis.
+    """
+
+    number: str
+    title: str
+    reason: str
+    mend: str
+    check: Check = field(repr=False)
+    hooks: Sequence[str] = ()
+    quick: bool = True
+
+    @property
+    def link(self) -> str:
+        """Where it is explained."""
+        return f"{DOCS}#{self.number.lower()}"
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.title}"
+
+
+@frozen
+class Result:
+    """What came of one case: ``seen`` and ``remedy`` of a failure, or what is ``missing`` for it to be tried."""
+
+    case: Case
+    outcome: Outcome
+    seen: str = ""
+    remedy: str = ""
+    missing: str = ""
+    seconds: float = 0.0
+
+
+def case(
+    number: str, title: str, *, reason: str, mend: str, hooks: Sequence[str] = (), quick: bool = True
+) -> Callable[[Check], Case]:
+    """Make a case of the function that checks it."""
+    return lambda check: Case(number, title, reason, mend, check, tuple(hooks), quick)
+
+
+def try_case(case: Case, subject: Subject) -> Result:
+    """Ask a plugin one question. Whatever it does is an answer; only KeyboardInterrupt comes through."""
+    begun = time.perf_counter()
+
+    def result(outcome: Outcome, **words: str) -> Result:
+        return Result(case, outcome, seconds=time.perf_counter() - begun, **words)
+
+    try:
+        for hook in case.hooks:
+            if not subject.stack.offers(hook):
+                raise NotOffered(f"the hook {hook}")
+        case.check(subject)
+    except NotOffered as absent:
+        return result(Outcome.NOT_OFFERED, missing=absent.missing)
+    except CaseFailed as failure:
+        return result(Outcome.FAILED, seen=failure.seen, remedy=failure.remedy)
+    except Exception as error:
+        return result(Outcome.FAILED, seen=f"{type(error).__name__}: {error}", remedy=_raised_in(error, case))
+    return result(Outcome.PASSED)
+
+
+def _raised_in(error: BaseException, case: Case) -> str:
+    """Where an error nobody expected came from: the innermost place is what an author looks at."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return case.mend
+    code = trace.tb_frame.f_code
+    return f"It was raised at {code.co_filename}:{trace.tb_lineno} in {code.co_name}. {case.mend}"

@@ -1,0 +1,1 @@
+"""The conformance suite itself: what it notices, how it drives a plugin, what it prints."""

@@ -1,0 +1,1 @@
+"""Template for tickhive: trades and order books of its spot pairs."""

@@ -1,0 +1,9 @@
+"""A made-up exchange, its plugin, and everything that can be wrong with one."""
+
+from __future__ import annotations
+
+from . import conversing, hooks, reading
+from .faults import FAULTS, Fault
+from .wren import NAME, Wren
+
+__all__ = ["FAULTS", "NAME", "Fault", "Wren", "conversing", "hooks", "reading"]

@@ -1,0 +1,61 @@
+"""Everything that can be wrong with a plugin: one mistake each, and the case that is meant to catch it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from tickhive.plugin import hookimpl
+
+from .wren import Wren
+
+
+@frozen
+class Fault:
+    """``says`` must be in the message: the hook at fault, or what to do."""
+
+    name: str
+    number: str
+    says: str
+    make: Callable[[], object]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(number: str, says: str) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Put a maker of a wrong plugin on the list; its name tells the mistake."""
+
+    def note(make: Callable[[], object]) -> Callable[[], object]:
+        name = getattr(make, "__name__", "?").replace("_", " ")
+        FAULTS.append(Fault(name, number, says, make))
+        return make
+
+    return note
+
+
+def wrong(**members: Any) -> object:
+    """The correct plugin with some of its members written otherwise."""
+    return type("WrongWren", (Wren,), {name: _hook(name, member) for name, member in members.items()})()
+
+
+def _hook(name: str, member: Any) -> Any:
+    """A function in place of a hook is marked as one."""
+    original = getattr(Wren, name, None)
+    marked = hasattr(original, "tickhive_impl")
+    return hookimpl(member) if marked and inspect.isfunction(member) else member
+
+
+def answering(answer: Callable[[Any], Any]) -> Any:
+    """A venue hook that answers a venue of another kind."""
+
+    def venue(self: Any, options: Any) -> Any:
+        return answer(options)
+
+    return venue

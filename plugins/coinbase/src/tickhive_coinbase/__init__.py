@@ -1,0 +1,1 @@
+"""Coinbase for tickhive: Advanced Trade (``coinbase``) and Coinbase Exchange (``coinbase-exchange``)."""

@@ -1,0 +1,1 @@
+"""Coinbase Exchange: the feed and the REST API of the exchange itself."""

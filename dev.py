@@ -25,6 +25,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SCRATCH = ROOT / ".dev"
 LOCKS = {"run": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.lock"}
+TEMPLATE = ROOT / "plugins" / "template"
+"""What exchange packages begin as. Nobody collects from it: only the group ``dev`` installs it."""
 OLDEST_PYTHON = (3, 11)
 CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".coverage")
 
@@ -36,15 +38,16 @@ class Stop(Exception):
 # The environment.
 
 
-def packages() -> list[Path]:
-    """The folders of the packages of this repository, the core first."""
-    return [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+def packages(group: str = "dev") -> list[Path]:
+    """The folders of the packages of this repository that a group installs, the core first."""
+    plugins = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+    return [ROOT / "core", *(path for path in plugins if group == "dev" or path != TEMPLATE)]
 
 
 def fingerprint(group: str) -> str:
     """What the environment must have been made from. Moving the checkout changes it: editable installs name paths."""
     digest = hashlib.sha256(f"{ROOT}\n{group}\n".encode())
-    for path in [LOCKS[group], *(package / "pyproject.toml" for package in packages())]:
+    for path in [LOCKS[group], *(package / "pyproject.toml" for package in packages(group))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -75,7 +78,7 @@ def set_up(group: str) -> None:
     say(f"Set-up: installing {count} pinned packages")
     pip("install", "--require-hashes", "-r", LOCKS[group], remedy=REMEDY_FETCH)
     say("Set-up: installing the packages of this repository")
-    editable = [argument for package in packages() for argument in ("-e", str(package))]
+    editable = [argument for package in packages(group) for argument in ("-e", str(package))]
     pip("install", "--no-deps", "--no-build-isolation", *editable, remedy="Mend the package it names.")
     stamp(group).write_text(fingerprint(group))
     say(f"Set-up: done in {time.monotonic() - began:.0f} s; it is kept for the next time")
@@ -219,6 +222,17 @@ def bench(arguments: Sequence[str]) -> int:
     return run(PYTHON, ROOT / "benchmarks" / "run.py", "--peer-python", peer_environment(), *arguments)
 
 
+def new(arguments: Sequence[str]) -> int:
+    """Start an exchange package from the template: ``new NAME`` in plugins/NAME, ``new NAME DIR`` in DIR."""
+    set_up("run")
+    match arguments:
+        case [name] if not name.startswith("-"):
+            return module("tickhive.cli", "new", name, ROOT / "plugins" / name)
+        case [name, folder]:
+            return module("tickhive.cli", "new", name, Path(folder).resolve())
+    return module("tickhive.cli", "new", *arguments)
+
+
 def clean(arguments: Sequence[str]) -> int:
     """Remove what the chores made: the environment, caches and builds. Collected data stays."""
     doomed: list[Path] = [VENV, SCRATCH, *(ROOT / name for name in CACHES)]
@@ -281,7 +295,7 @@ def requirements() -> dict[str, list[str]]:
     return {"run": run_group, "dev": dev_group}
 
 
-VERBS = {verb.__name__: verb for verb in (demo, test, lint, types, docs, bench, clean, lock)}
+VERBS = {verb.__name__: verb for verb in (demo, test, lint, types, docs, bench, new, clean, lock)}
 
 
 def main(arguments: Iterable[str]) -> int:

@@ -44,6 +44,30 @@ def test_what_runs_is_part_of_what_is_developed_with() -> None:
     assert run.items() <= develop.items()
 
 
+def test_the_template_is_installed_for_development_alone(dev: ModuleType) -> None:
+    assert set(dev.packages("dev")) - set(dev.packages("run")) == {dev.TEMPLATE}
+    assert dev.TEMPLATE in dev.packages()
+    assert dev.packages("run")[0] == ROOT / "core"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["acme"], ["acme", ROOT / "plugins" / "acme"]),
+        (["acme", "there"], ["acme", Path.cwd() / "there"]),
+        (["--help"], ["--help"]),
+    ],
+)
+def test_a_package_is_started_among_the_others(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: list[str | Path]
+) -> None:
+    called: list[tuple[str | Path, ...]] = []
+    monkeypatch.setattr(dev, "set_up", lambda group: None)
+    monkeypatch.setattr(dev, "module", lambda *command: called.append(command) or 0)
+    assert dev.main(["new", *arguments]) == 0
+    assert called == [("tickhive.cli", "new", *expected)]
+
+
 def test_every_dependency_is_pinned(dev: ModuleType) -> None:
     for group, path in dev.LOCKS.items():
         have = {name.lower().replace("_", "-") for name in pins(path.name)}
@@ -69,7 +93,7 @@ def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 def test_it_lists_its_verbs_from_anywhere(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for verb in ("demo", "test", "lint", "types", "docs", "bench", "clean", "lock"):
+    for verb in ("demo", "test", "lint", "types", "docs", "bench", "new", "clean", "lock"):
         assert f"\n  {verb} " in done.stdout
 
 

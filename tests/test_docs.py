@@ -31,6 +31,8 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), ROOT / "core" / "README.md", *ROOT.glob("plugins/*/README.md"), *DOCS.rglob("*.md")]
 )
 HOOKS = DOCS / "reference" / "hooks.md"
+FOLLOWED = [path for path in PAGES if path.parent == DOCS / "tutorial"]
+"""Pages that ``test_docs_tutorial.py`` follows step by step: their files and commands are not looked at here."""
 ANNOTATIONS = annotations.compiler_flag
 
 
@@ -137,7 +139,9 @@ def store_trades(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PAGES if path != ROOT / "README.md" and "```py" in path.read_text("utf-8")], ids=name_of
+    "path",
+    [path for path in PAGES if path not in [ROOT / "README.md", *FOLLOWED] and "```py" in path.read_text("utf-8")],
+    ids=name_of,
 )
 def test_python_examples_run(path: Path, prepared: Any, read_page: Any, capsys: pytest.CaptureFixture[str]) -> None:
     names = run_blocks(read_page(path), prepared(path))
@@ -149,6 +153,15 @@ def test_python_examples_run(path: Path, prepared: Any, read_page: Any, capsys: 
         assert "['orderbook ETH-USDT']" in printed
         assert "lists no instrument named 'NOPE-USDT'" in printed
         assert "['BTC-USDT-PERP', 'ETH-USDT-PERP']" in printed
+    elif path.name == "record-and-replay.md":
+        assert "equal True" in printed
+        assert names["live"]
+        assert 0 < names["result"].kept < names["result"].of
+    elif path.name == "middleware.md":
+        assert "dict_keys(['main']) 4 requests" in printed
+        assert "True True {" in printed
+        assert "'Trade'" in printed
+        assert [int(line.split()[-1]) for line in printed.splitlines()[-4:]] == [0, 0, 0, 0], "errors of the filters"
     elif path.name == "redundancy.md":
         assert "trades, none missing, none twice" in printed
     elif path.name == "what-happened.md":
@@ -259,7 +272,7 @@ PACKAGES = {
 }
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in FOLLOWED], ids=name_of)
 def test_commands_exist(path: Path, read_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     verbs = runpy.run_path(str(ROOT / "dev.py"))["VERBS"]
     for line, words in commands(read_page(path)):
@@ -273,7 +286,8 @@ def test_commands_exist(path: Path, read_page: Any, monkeypatch: pytest.MonkeyPa
             case ["python3", "dev.py", verb, *_]:
                 assert verb in verbs, where
             case ["pip", "install", *names]:
-                wanted = {re.sub(r"\[.*", "", each.strip("'\"")) for each in names if not each.startswith(("-", "."))}
+                named = [each.strip("'\"") for each in names]
+                wanted = {re.sub(r"\[.*", "", each) for each in named if not each.startswith(("-", "."))}
                 assert wanted <= PACKAGES, where
             case ["python", script, *_]:
                 assert (ROOT / script).is_file(), where

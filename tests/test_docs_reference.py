@@ -50,7 +50,14 @@ from tickhive.plugin import (
 )
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.plugin.validation import HOOKS
-from tickhive.service.config import PluginsSection, ServiceSection, SinkConfig, SpoolSection
+from tickhive.service.config import (
+    FilterConfig,
+    MiddlewareConfig,
+    PluginsSection,
+    ServiceSection,
+    SinkConfig,
+    SpoolSection,
+)
 from tickhive.session import Feed, OrderBook, Session
 from tickhive.sinks import SinkSettings
 
@@ -125,6 +132,10 @@ def test_the_examples_of_the_hooks_answer(examples: types.ModuleType) -> None:
         "read": (
             {"session": session, "fetch": fetch, "answer": Answer(200, markets), "at": 1},
             lambda answer: isinstance(answer[0], InstrumentUpdate) and isinstance(following, Fetch),
+        ),
+        "refused": (
+            {"fetch": fetch, "answer": Answer(400, b'{"error": "bad_signature"}')},
+            lambda answer: answer.kind == "credentials",
         ),
         "limits": ({"settings": settings}, _all(Limit)),
         "authenticate": ({"session": session, "credentials": secrets, "at": 1}, _all(Request)),
@@ -213,6 +224,8 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(read_page
         "[exchanges.NAME]": (ExchangeSettings,),
         "[accounts.NAME]": (Account,),
         "[[collectors]]": (ExchangeCollectorConfig,),
+        "[[middleware]]": (MiddlewareConfig,),
+        "[[filters]]": (FilterConfig,),
         "[[sinks]]": (SinkConfig, SinkSettings),
         "[spool]": (SpoolSection,),
         "[restarts]": (RestartPolicy,),

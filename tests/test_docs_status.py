@@ -25,6 +25,7 @@ from tickhive import (
     SinkBatch,
     Trade,
 )
+from tickhive.recording import Recorder
 from tickhive.sinks import SinkSettings
 from tickhive.spool import Spool
 
@@ -182,8 +183,11 @@ async def test_every_field_of_every_status_is_documented(
             symbols=["BTC-USDT", "NOPE-USDT"],
             data_types=["trade", "orderbook"],
             settings={"url": okx.url, "rest_url": okx.rest_url},
+            blocked_seconds=1e-9,  # every hook is too slow for that
+            blocked_times=10**6,
         )
     )
+    collector.add_filter(lambda event: event, DataType.TRADE)
     raised = asyncio.Event()
 
     def broken(trade: Trade) -> None:
@@ -192,6 +196,7 @@ async def test_every_field_of_every_status_is_documented(
 
     collector.add_data_callback(DataType.TRADE, broken)
     fields.complete("Collector", collector.get_status(), "Plugin collector")
+    collector.record(Recorder(tmp_path / "recording.jsonl"))
     await collector.start()
     collector._tasks.add_task("doomed", fail())
     async with asyncio.timeout(20):

@@ -1,4 +1,5 @@
-"""Many collectors of one venue start and restart together: within its dial limit, and without holding up the process.
+"""Many collectors of one venue start, restart and stop together: within its dial limit, and without holding up the
+process.
 
 They talk to the simulated OKX over real sockets, by one clock that the test moves. ``TICKHIVE_CONFORMANCE=long`` takes
 500 collectors instead of 75. With ``-s`` the figures are printed.
@@ -22,6 +23,7 @@ from tickhive.collector.access import VenueAccess, shared_access
 from tickhive.collector.plugin_collector import PluginCollector
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.manager import CollectorManager
+from tickhive.manager.answers import PER_TURN
 from tickhive.manager.restart_budget import RestartPolicy
 from tickhive.plugin import VenueOptions
 from tickhive.plugin.registry import default_registry
@@ -34,19 +36,55 @@ DIALS_PER_SECOND = 3
 SECOND = 1_000_000_000
 STEP = SECOND // 10
 
+PATIENCE_SECONDS = 5.0
+"""A collector unhealthy for so long is restarted by the manager, unless it waits: the last ones wait much longer."""
+
+STATISTICS_SECONDS = 5.0 if LONG else 1.0
+"""How often the manager asks every collector how it is: in the long form the dearest thing that happens."""
+
+SPEED = 0.02
+"""The market goes slower than the clock: it is to reach everybody, and costs more than the collectors do."""
+
+
+class Collector(PluginCollector):
+    """Counts how often any of its kind is asked for its status."""
+
+    asked = 0
+
+    def get_status(self) -> dict[str, Any]:
+        Collector.asked += 1
+        return super().get_status()
+
 
 @define
 class Pulse:
-    """The longest time (s) the event loop did not come round."""
+    """The longest time (s) the event loop did not come round, and the most statuses that were asked for meanwhile."""
 
     longest: float = 0.0
+    asked: int = 0
 
     async def beat(self) -> None:
         """Look again and again."""
         while True:
-            before = time.perf_counter()
+            before, asked = time.perf_counter(), Collector.asked
             await asyncio.sleep(0)
             self.longest = max(self.longest, time.perf_counter() - before)
+            self.asked = max(self.asked, Collector.asked - asked)
+
+
+@define
+class Footprint:
+    """What the process holds: tasks and file descriptors."""
+
+    tasks: int
+    descriptors: int
+
+    @classmethod
+    def take(cls) -> Footprint:
+        """Look now."""
+        process = psutil.Process()
+        descriptors = process.num_handles() if hasattr(process, "num_handles") else process.num_fds()
+        return cls(len(asyncio.all_tasks()), descriptors)
 
 
 @define
@@ -54,12 +92,14 @@ class Crowd:
     """A manager with its collectors, and the venue they all collect from."""
 
     manager: CollectorManager
-    collectors: list[PluginCollector]
+    collectors: list[Collector]
     access: VenueAccess
     venue: Any
     server: VenueServer
     clock: ManualClock
     pulse: Pulse
+    begun: float = 0.0
+    cpu: float = 0.0
 
     async def until(self, predicate: Callable[[], object], limit_seconds: float = 3600) -> None:
         """Let time pass until something is so, from deadline to deadline; it stands still while a dial is on its way:
@@ -75,15 +115,44 @@ class Crowd:
                     while self.dials() > self.server.statistics.connections:  # noqa: ASYNC110
                         await asyncio.sleep(0)
 
+    async def receive(self) -> None:
+        """Let the market go on until every symbol's data flows on the socket that is open now, and the manager has
+        heard of it.
+        """
+        missing = list(self.collectors)
+
+        def all_receive() -> bool:
+            while missing and _receives(missing[-1]):
+                missing.pop()
+            return not missing
+
+        self.server.pause(False)
+        await self.until(all_receive)
+        self.server.pause()
+        heard = self.clock.monotonic() + 2 * STATISTICS_SECONDS
+        await self.until(lambda: self.clock.monotonic() >= heard)
+
+    def begin(self) -> None:
+        """Begin to measure something."""
+        self.pulse.longest, self.cpu, self.begun = 0.0, sum(psutil.Process().cpu_times()[:2]), self.clock.monotonic()
+
+    def seconds(self, what: str) -> float:
+        """Print what was measured; answers the seconds it took by the clock."""
+        seconds = self.clock.monotonic() - self.begun
+        cpu = sum(psutil.Process().cpu_times()[:2]) - self.cpu
+        pause = f"longest pause {self.pulse.longest * 1000:.0f} ms"
+        print(f"{what} after {seconds:.0f} s; {cpu:.1f} s CPU, the venue's among them; {pause}")
+        return seconds
+
     def dials(self) -> int:
         """How many dials were let through."""
-        return int(self.access.budget.status()["dial"]["acquired"])
+        return int(self.access.budget._scopes["dial"].acquired)
 
     def states(self) -> dict[str, int]:
         """How many collectors are in which state, by the manager's account."""
         found: dict[str, int] = {}
-        for each in self.collectors:
-            state = str(self.manager.get_status()["collectors"][each.name]["state"])
+        for entry in self.manager.get_status()["collectors"].values():
+            state = f"{entry['state']}, {'healthy' if entry['healthy'] else 'unhealthy'}"
             found[state] = found.get(state, 0) + 1
         return found
 
@@ -94,77 +163,95 @@ class Crowd:
 
     def restarts(self) -> int:
         """How often collectors were restarted."""
-        return sum(each.get_status()["restarts"] for each in self.collectors)
+        return sum(each._telemetry.restarts for each in self.collectors)
 
-    def receiving(self) -> bool:
-        """Whether every symbol's data flows."""
-        feeds = [each._feed for each in self.collectors]
-        return all(feed is not None and feed.ledger.summary()["receiving"] == len(feed.ledger) for feed in feeds)
+
+def _receives(collector: Collector) -> bool:
+    sessions = collector._feed.sessions if collector._feed is not None else []
+    return len(sessions) == 1 and all(
+        session.settled and all(map(session.last_received, session.channels)) for session in sessions
+    )
 
 
 @asynccontextmanager
 async def crowd() -> AsyncIterator[Crowd]:
     stack = default_registry().load("okx")
-    venue, clock, pulse = stack.call.venue(options=VenueOptions(seed=2, symbols=SYMBOLS)), ManualClock(), Pulse()
-    beating = asyncio.ensure_future(pulse.beat())
+    venue = stack.call.venue(options=VenueOptions(seed=2, symbols=SYMBOLS, speed=SPEED))
+    clock, pulse = ManualClock(turns=3), Pulse()
     async with VenueServer(venue, clock) as server:
         settings = stack.call.settings()(url=server.url, rest_url=server.rest_url, instrument_types=("SPOT",))
-        # The last of them wait longer for their turn to dial than a start may take; none is unhealthy long enough to be
-        # restarted meanwhile, and the stagger is no more of a brake than the venue's limit.
-        policy = RestartPolicy(deadline_seconds=60.0 if LONG else 20.0, patience_seconds=600.0, stagger_seconds=0.05)
-        manager = CollectorManager(clock=clock, policy=policy)
+        # The stagger is no more of a brake than the venue's limit.
+        policy = RestartPolicy(check_seconds=2.0, patience_seconds=PATIENCE_SECONDS, stagger_seconds=0.05)
+        manager = CollectorManager(clock=clock, policy=policy, statistics_seconds=STATISTICS_SECONDS)
         collectors = []
         for symbol in SYMBOLS:
             config = ExchangeCollectorConfig(exchange="okx", symbol=symbol, data_types=["trade"])
-            collectors.append(PluginCollector(stack, config, settings, clock=clock))
+            collectors.append(Collector(stack, config, settings, clock=clock))
             manager.add_collector(collectors[-1])
         access = shared_access(stack, settings, clock, proxy=collectors[0].config.proxy)
         await access.learn_instruments()  # before the clock goes: how long REST takes here is not what is looked at
+        await access.leave(None)
+        server.pause()
+        beating = asyncio.ensure_future(pulse.beat())
         try:
             yield Crowd(manager, collectors, access, venue, server, clock, pulse)
         finally:
-            server.pause()
-            stopping = asyncio.ensure_future(manager.stop_all())
-            await clock.run_until(stopping.done, io_seconds=0.001)
+            await manager.stop_all()
             beating.cancel()
             CollectorManager._forget_instance()
 
 
-async def test_many_collectors_start_and_restart_within_the_venues_limit() -> None:
+async def test_many_collectors_start_restart_and_stop_within_the_venues_limit() -> None:
     if LONG:
         faulthandler.cancel_dump_traceback_later()
-    process = psutil.Process()
     async with crowd() as they:
-        memory, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
-        they.server.pause()
-        begun = they.clock.monotonic()
+        before, memory = Footprint.take(), psutil.Process().memory_info().rss
+        at_least = COLLECTORS / DIALS_PER_SECOND - 1
+
+        they.begin()
         starting = asyncio.ensure_future(they.manager.start_all())
-        await they.until(lambda: all(they.connects()))
-        seconds = they.clock.monotonic() - begun
         await they.until(starting.done)
-        grown, used = process.memory_info().rss - memory, sum(process.cpu_times()[:2]) - cpu
-        print(
-            f"\n{COLLECTORS} collectors: all connected after {seconds:.0f} s; {grown / 1e6:.0f} MB, {used:.1f} s CPU,"
-            f" the venue's among them; longest pause {they.pulse.longest * 1000:.0f} ms"
-        )
-        assert set(they.states()) == {"running"}
         assert all(starting.result().values())
+        waiting = [each for each in they.collectors if each.get_health_status()["waits"]]
+        assert len(waiting) > COLLECTORS / 4, "a start does not wait for a turn that is long in coming"
+        await they.until(lambda: they.server.statistics.connections == COLLECTORS)
+        grown = psutil.Process().memory_info().rss - memory
+        seconds = they.seconds(f"\n{COLLECTORS} collectors, {grown / 1e6:.0f} MB: all connected")
+        assert seconds >= at_least > 15 + PATIENCE_SECONDS
+        await they.receive()
+        assert they.states() == {"running, healthy": COLLECTORS}
         assert they.connects() == [1] * COLLECTORS
-        assert they.restarts() == 0
-        assert seconds >= COLLECTORS / DIALS_PER_SECOND - 1
+        assert they.restarts() == 0, "nobody is restarted for waiting"
         assert not they.venue.violations
 
-        they.pulse.longest, cpu = 0.0, sum(process.cpu_times()[:2])
-        begun = they.clock.monotonic()
+        they.begin()
         restarting = asyncio.ensure_future(they.manager.restart_all_collectors())
         await they.until(restarting.done)
-        print(
-            f"restarted after {they.clock.monotonic() - begun:.0f} s; {sum(process.cpu_times()[:2]) - cpu:.1f} s CPU;"
-            f" longest pause {they.pulse.longest * 1000:.0f} ms"
-        )
+        assert they.seconds("restarted one after the other") >= at_least
         assert all(restarting.result().values())
+        await they.receive()
         assert they.connects() == [2] * COLLECTORS
-        they.server.pause(False)
-        await they.until(they.receiving)
-        assert set(they.states()) == {"running"}
+        assert they.states() == {"running, healthy": COLLECTORS}
         assert not they.venue.violations
+
+        they.begin()
+        together = asyncio.gather(*(they.manager.restart_collector(each.name) for each in they.collectors))
+        await they.until(lambda: together.done() and they.server.statistics.connections == 3 * COLLECTORS)
+        assert they.seconds("restarted together") >= at_least
+        assert all(together.result())
+        await they.receive()
+        assert they.connects() == [3] * COLLECTORS
+        assert they.states() == {"running, healthy": COLLECTORS}
+        assert they.restarts() == 2 * COLLECTORS
+        assert not they.venue.violations
+        assert 0 < they.pulse.asked <= PER_TURN, "of all statuses a few are built at a time"
+
+        they.begin()
+        async with asyncio.timeout(60):
+            assert all((await they.manager.stop_all()).values())
+            while they.server.statistics.open:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        they.seconds("stopped")
+        assert they.states() == {"stopped, unhealthy": COLLECTORS}
+        assert Footprint.take() == before
+        assert they.dials() == 3 * COLLECTORS

@@ -16,26 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installing import BIN, PROJECTS, ROOT, build_wheels, call
 
-ROOT = Path(__file__).resolve().parent.parent
-PROJECTS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
-BIN = "Scripts" if os.name == "nt" else "bin"
+from tickhive.authoring.template import template_files
 
-
-def call(*command: str | Path, cwd: Path, expect: int = 0) -> str:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "TICKHIVE", "COV"))}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=clean, timeout=120)
-    assert done.returncode == expect, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+TEMPLATE = ROOT / "plugins" / "template"
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every distribution's wheel, by its import name."""
-    folder = tmp_path_factory.mktemp("wheels")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--wheel-dir", folder]
-    call(sys.executable, "-m", "pip", "wheel", *options, *PROJECTS, cwd=folder)
-    return {path.name.split("-")[0]: path for path in folder.glob("*.whl")}
+    return build_wheels(tmp_path_factory.mktemp("wheels"), *PROJECTS)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +96,32 @@ def test_wheels_are_complete_and_hold_nothing_else(wheels: dict[str, Path]) -> N
         assert "Requires-Python: >=3.11" in metadata
         assert "License-Expression: MIT" in metadata
         assert str(ROOT) not in metadata
+
+
+def test_the_core_carries_the_template_and_nothing_tools_left_there(wheels: dict[str, Path]) -> None:
+    assert carried(wheels["tickhive"]) == sorted(path.as_posix() for path in template_files(TEMPLATE))
+    assert not any("cache" in name or name.endswith(".pyc") for name in carried(wheels["tickhive"]))
+
+
+def test_a_wheel_made_from_the_sdist_is_the_same(wheels: dict[str, Path], tmp_path: Path) -> None:
+    hatch = [sys.executable, "-m", "hatchling", "build", "--directory", tmp_path, "--target"]
+    call(*hatch, "sdist", cwd=ROOT / "core")
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    call(*hatch, "wheel", cwd=tmp_path / sdist.name.removesuffix(".tar.gz"))
+    (again,) = tmp_path.glob("*.whl")
+    assert contents(again) == contents(wheels["tickhive"])
+
+
+def carried(wheel: Path) -> list[str]:
+    """The template's files in a wheel of the core."""
+    inside = "tickhive/authoring/template/"
+    return sorted(name.removeprefix(inside) for name in contents(wheel) if name.startswith(inside))
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as files:
+        return {name: files.read(name) for name in files.namelist() if not name.endswith(("/RECORD", "/METADATA"))}
 
 
 def test_the_same_licence_everywhere() -> None:

@@ -74,3 +74,17 @@ def test_a_channel_given_up_meanwhile_begins_anew(talk):
     one.session.add([channel], one.at)
     assert len(one.hear(SAID[T])) == 1
     assert one.feed.continuity.unheard.keys() <= {k for k in one.feed.continuity.unheard if k[1] == "ETH-USDT"}
+
+
+def test_a_socket_that_hangs_half_open_vouches_for_nothing_when_it_asks_again(talk):
+    one = start(talk, Q)
+    one.hear({**SAID[Q], "t": 1})
+    one.at += 20 * SECOND
+    fresh = one.twin()
+    fresh.hear(OK)
+    fresh.at += SECOND
+    assert len(fresh.hear({**SAID[Q], "t": 2})) == 1, "the other socket still counts"
+    one.session.asking.again([one.dial.channels[0]], fresh.at + SECOND)
+    _, gap = fresh.hear({**SAID[Q], "t": 3})
+    assert isinstance(gap, Gap)
+    assert (gap.start, gap.end, gap.cause) == (1, 2, "it was asked for again")

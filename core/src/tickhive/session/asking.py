@@ -143,7 +143,7 @@ class Asking:
         if due and not self._renew(due, at):
             self.subscribe(due, at)
             for channel in due:
-                self._session.interrupted(channel, at)
+                self._session.interrupted(channel, at, at)
 
     def _renew(self, channels: list[Channel], at: int) -> bool:
         renewing = set(channels) - self._renewing
@@ -282,7 +282,7 @@ class Asking:
         if channel in self._renewing:
             self._renewing.discard(channel)
             self.subscribe([channel], at)
-            self._session.interrupted(channel, pending.at if pending is not None else at)
+            self._session.interrupted(channel, pending.at if pending is not None else at, at)
         elif channel in self._leaving:
             self._forget(channel, at)
 

@@ -106,7 +106,7 @@ class SubscriptionLedger:
     """All channels of one collector, over all its sockets.
 
     ``last_received`` tells when a channel's data last came, on whatever socket. Every change of a shown state is put
-    into ``news``, which the sessions hand out and empty.
+    into ``news``, which the sessions hand out and empty; Gaps that are found between two hand-outs wait there too.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class SubscriptionLedger:
         silence_limit: SilenceLimit | None = None,
         trades_seen: TradesSeen | None = None,
     ) -> None:
-        self.news: list[SubscriptionUpdate] = []
+        self.news: list[MarketEvent] = []
         self._exchange = exchange
         self._entries: dict[Channel, LedgerEntry] = {}
         self._last_received = last_received

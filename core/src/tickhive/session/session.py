@@ -331,9 +331,9 @@ class Session:
         if not self.feed.carriers(channel):
             self.feed.forget(channel)
         elif channel.data_type is not DataType.ORDERBOOK:
-            self.streams.leave(channel, at)
+            self.streams.leave(channel, at, at, self.feed.ledger.news)
 
-    def interrupted(self, channel: Channel, since: int) -> None:
+    def interrupted(self, channel: Channel, since: int, at: int) -> None:
         """A channel is asked for again on this socket, because it fell silent or came wrong: from its last event on, or
         from ``since`` (ns UTC) where others carry it, nobody knows that nothing was missed. Books know by themselves.
         """
@@ -341,7 +341,7 @@ class Session:
         if carried is not None and channel.data_type is not DataType.ORDERBOOK:
             reason = carried.entry.reason
             cause = f"{reason}; it was asked for again" if reason else "it was asked for again"
-            self.streams.leave(channel, since, cause)
+            self.streams.leave(channel, since, at, self.feed.ledger.news, cause)
 
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""

@@ -133,17 +133,20 @@ class StreamDesk:
                 self._session.statistics.gaps += 1
                 out.append(gap)
 
-    def leave(self, channel: Channel, since: int, cause: str = "given up on the socket that brought it") -> None:
+    def leave(
+        self, channel: Channel, since: int, at: int, out: list[MarketEvent], cause: str = "given up on its socket"
+    ) -> None:
         """A channel was given up on this socket, at ``since`` (ns UTC) or later: for good while others carry it, or to
         be asked for again.
         """
         session = self._session
+        since = min(since, session.pulse.heard_at)  # a socket that hung half open vouches for nothing after that
         kind = CLASS_OF[channel.data_type]
         keys = list(session.line.last[kind]) if channel.symbol == EVERY else [stream_key(channel)]
         for key in keys:
             ending = session.feed.continuity.leave(session.line, (kind, key), cause, since)
-            if ending is not None and kind is Trade:
-                session.feed.trade_ids.pause(str(key))
+            if ending is not None:
+                self.ended([ending], cause, at, out)
 
     def _was_delivered(self, event: MarketEvent, last: MarketEvent) -> bool:
         """Whether a trade that is not later than the last one was surely handed out: it is that very one, or each id

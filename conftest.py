@@ -1,9 +1,27 @@
-"""Settings of every test run: examples of hypothesis have no deadline (timings are benchmarks) and repeat exactly."""
+"""What holds for every test: hypothesis repeats exactly and has no deadline (timings are benchmarks), and logging is as
+the library leaves it, whatever a test of the command line has set up.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tickhive.logs import ROOT
 
 settings.register_profile("tickhive", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("tickhive"), derandomize=False, max_examples=5_000)
 settings.load_profile("tickhive")
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_left_alone() -> Iterator[None]:
+    everything, ours = logging.getLogger(), logging.getLogger(ROOT)
+    handlers, levels = everything.handlers[:], (everything.level, ours.level)
+    yield
+    everything.handlers[:] = handlers
+    everything.setLevel(levels[0])
+    ours.setLevel(levels[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wrong_plugins import FAULTS, NAME, Fault, Wren
+from wrong_plugins import FAULTS, NAME, VARIANTS, Fault, Variant, Wren
 
 from tickhive.testing.case import Case, Outcome, try_case
 from tickhive.testing.cases import CASES
@@ -31,6 +31,14 @@ def test_a_wrong_one_fails_where_it_should(fault: Fault) -> None:
     message = f"{result.seen}. {result.remedy}"
     assert fault.says.lower() in message.lower(), message
     assert "It was raised at" not in message, message
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_another_right_way_passes(variant: Variant) -> None:
+    subject = Subject(NAME, plugin=variant.make())
+    for number in variant.passes:
+        result = try_case(BY_NUMBER[number], subject)
+        assert result.outcome is Outcome.PASSED, (number, result.seen, result.remedy, result.missing)
 
 
 def test_every_case_catches_something() -> None:

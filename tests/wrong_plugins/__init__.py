@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import conversing, hooks, reading
 from .faults import FAULTS, Fault
+from .variants import VARIANTS, Variant
 from .wren import NAME, Wren
 
-__all__ = ["FAULTS", "NAME", "Fault", "Wren", "conversing", "hooks", "reading"]
+__all__ = ["FAULTS", "NAME", "VARIANTS", "Fault", "Variant", "Wren", "conversing", "hooks", "reading"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve
 
-from tickhive.plugin import Accepted, Heartbeat, Rejected, Request
+from tickhive.plugin import Accepted, BookChecksum, Heartbeat, Rejected, Request
 
 from .faults import answering, fault, wrong
 from .wren import Wren
@@ -48,6 +48,11 @@ def refusals_of_everything() -> object:
         return [Rejected(message.why, "symbol", channels=tuple(session.memory.asked.values()))]
 
     return wrong(refusal=refusal)
+
+
+@fault("TH-503", "'symbol'")
+def an_unknown_symbol_is_called_a_bad_request() -> object:
+    return wrong(refusal=lambda self, session, message: [Rejected(message.why, "request", message.nak)])
 
 
 @fault("TH-504", "from the first frame on")
@@ -131,6 +136,11 @@ def the_sides_are_swapped() -> object:
     )
 
 
+@fault("TH-601", "TH-604")
+def a_checksum_that_never_agrees() -> object:
+    return wrong(sums=lambda self, symbol, message: [BookChecksum(symbol, message.sum ^ 1)])
+
+
 @fault("TH-602", "sequence")
 def snapshots_without_a_number() -> object:
     return wrong(snapshot_number=lambda self, message: None)
@@ -149,6 +159,21 @@ def numbers_made_up() -> object:
     return wrong(numbers=_own_numbers, sums=lambda self, symbol, message: [])
 
 
+def _unnumbered(**members: Any) -> object:
+    """Books without numbers, as where checksums are all there is."""
+    unknown = {"numbers": lambda self, session, message: (None, None), "snapshot_number": lambda self, message: None}
+    return wrong(**unknown, **members)
+
+
+def _sums_of_snapshots(self: Any, symbol: str, message: Any) -> Any:
+    return [BookChecksum(symbol, message.sum)] if message.full else []
+
+
+@fault("TH-603", "BookChecksum")
+def checksums_of_changes_are_not_read() -> object:
+    return _unnumbered(sums=_sums_of_snapshots)
+
+
 @fault("TH-604", "depth, order")
 def a_checksum_over_another_depth() -> object:
     def checksum(self: Any, book: Any) -> int:
@@ -156,6 +181,19 @@ def a_checksum_over_another_depth() -> object:
         return checksum_of([*bids, *asks])
 
     return wrong(checksum=checksum)
+
+
+@fault("TH-604", "no BookChecksum")
+def the_checksum_of_frames_is_not_read() -> object:
+    return wrong(sums=lambda self, symbol, message: [])
+
+
+@fault("TH-604", "without any level")
+def every_checksum_is_nought() -> object:
+    def checksum(self: Any, book: Any) -> int:
+        return 0
+
+    return wrong(checksum=checksum, sums=lambda self, symbol, message: [BookChecksum(symbol, 0)])
 
 
 @fault("TH-605", "differs from the streamed one")
@@ -170,6 +208,11 @@ def fetched_sides_are_swapped() -> object:
 @fault("TH-606", "differs from the venue")
 def changes_joined_to_whatever_is_there() -> object:
     return wrong(numbers=_own_numbers, sums=lambda self, symbol, message: [])
+
+
+@fault("TH-606", "BookChecksum")
+def changes_are_joined_unchecked() -> object:
+    return _unnumbered(sums=_sums_of_snapshots)
 
 
 @fault("TH-607", "frame")
@@ -222,6 +265,11 @@ def the_wrong_trades_are_asked_for() -> object:
         return Wren.history(self, session, native, first - 500, first - 480, channel)
 
     return wrong(history=history)
+
+
+@fault("TH-705", "was at")
+def the_history_is_an_hour_late() -> object:
+    return wrong(past_time=lambda self, millis: Wren.past_time(self, millis - 3_600_000))
 
 
 @fault("TH-705", "further Fetch")

@@ -11,7 +11,7 @@ from tickhive.plugin import Rejected
 
 from .faults import answering, fault, wrong
 from .wren import Wren
-from .wren_venue import MS, WrenVenue
+from .wren_venue import MS, NumericVenue, WrenVenue
 
 # 3xx
 
@@ -128,6 +128,22 @@ def a_time_zone_ahead() -> object:
     return wrong(time=lambda self, millis: (millis + 8 * 3_600_000) * MS)
 
 
+@fault("TH-403", "read gave a Trade")
+def the_history_is_in_milliseconds() -> object:
+    return wrong(past_time=lambda self, millis: millis)
+
+
+@fault("TH-403", "read gave a BookSnapshot")
+def fetched_books_are_in_milliseconds() -> object:
+    def fetched(self: Any, session: Any, reply: Any, native: str, at: int) -> Any:
+        return evolve(Wren.fetched(self, session, reply, native, at), timestamp=reply.t)
+
+    def book(self: Any, session: Any, message: Any, at: int) -> Any:
+        return [] if message.full else Wren.book(self, session, message, at)
+
+    return wrong(fetched=fetched, book=book)
+
+
 @fault("TH-404", "float")
 def prices_are_floats() -> object:
     return wrong(number=lambda self, value: float(value))
@@ -171,6 +187,16 @@ def symbols_of_its_own_form() -> object:
     )
 
 
+@fault("TH-410", "lot_size")
+def sizes_count_in_hundredths() -> object:
+    return wrong(steps=lambda self, tick, lot: (tick, Decimal("0.01")))
+
+
+@fault("TH-410", "tick_size")
+def prices_move_by_a_half() -> object:
+    return wrong(steps=lambda self, tick, lot: (Decimal("0.5"), lot))
+
+
 @fault("TH-411", "not of the order")
 def the_id_of_the_message() -> object:
     return wrong(trade_id=lambda self, row, message: str(message.t // 10_000))
@@ -179,3 +205,8 @@ def the_id_of_the_message() -> object:
 @fault("TH-412", "is_finite")
 def not_a_number_is_a_price() -> object:
     return wrong(number=lambda self, value: value)
+
+
+@fault("TH-412", "is_finite")
+def not_a_number_is_a_price_among_json_numbers() -> object:
+    return wrong(number=lambda self, value: value, venue=answering(NumericVenue))

@@ -133,6 +133,7 @@ class Wren:
     decode = staticmethod(msgspec.json.Decoder(Message).decode)
     reply = staticmethod(msgspec.json.Decoder(Reply).decode)
     complaint = staticmethod(msgspec.json.Decoder(Complaint).decode)
+    summed = SUMMED
     heart: Heartbeat | None = Heartbeat(15.0, '{"op":"ping"}')
 
     # Addresses and sockets
@@ -340,7 +341,7 @@ class Wren:
 
     @hookimpl
     def checksum(self, book: BookSides) -> int:
-        bids, asks = book.top_text(SUMMED)
+        bids, asks = book.top_text(self.summed)
         return checksum_of([*bids, *asks])
 
     # REST
@@ -401,8 +402,12 @@ class Wren:
     def listed(self, session: SessionView, row: tuple[str, str, str, Decimal, Decimal], at: int) -> Event:
         native, base, quote, tick, lot = row
         symbol = self.listed_symbol(base, quote)
+        tick, lot = self.steps(tick, lot)
         instrument = Instrument(session.exchange, symbol, native, "spot", base, quote, tick_size=tick, lot_size=lot)
         return InstrumentUpdate(session.exchange, symbol, None, at, instrument)
+
+    def steps(self, tick: Decimal, lot: Decimal) -> tuple[Decimal, Decimal]:
+        return tick, lot
 
     def listed_symbol(self, base: str, quote: str) -> str:
         return make_symbol(base, quote)
@@ -414,10 +419,13 @@ class Wren:
     def past_side(self, side: Side) -> Side:
         return side
 
+    def past_time(self, millis: int) -> Any:
+        return self.time(millis)
+
     def past(self, session: SessionView, fetch: Fetch, reply: Reply, asked: dict[str, str], at: int) -> Any:
         symbol = self.symbol(session, asked["m"])
         found: list[Any] = [
-            Trade(session.exchange, symbol, self.time(row.t), at, str(row.id), self.past_side(row.side), row.price,
+            Trade(session.exchange, symbol, self.past_time(row.t), at, str(row.id), self.past_side(row.side), row.price,
                   row.size, late=True)
             for row in reply.rows
         ]  # fmt: skip

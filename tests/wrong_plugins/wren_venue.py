@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,6 +42,7 @@ class WrenVenue(SimulatedVenue):
 
     symbols: Sequence[str] = ()
     subscriptions = ("trade", "orderbook", "ticker")
+    summed = SUMMED
 
     def __init__(self, options: VenueOptions) -> None:
         self.symbols = tuple(options.symbols) or ("BTC-USD", "ETH-USD")
@@ -97,7 +99,7 @@ class WrenVenue(SimulatedVenue):
     ) -> dict[str, Any]:
         name = stock.listing.name
         told = {"s": "book", "m": name, "t": time, "n": self._numbers[name], "p": before, "full": before is None}
-        best = [*_levels(stock, stock.bids.top(SUMMED)), *_levels(stock, stock.asks.top(SUMMED))]
+        best = [*_levels(stock, stock.bids.top(self.summed)), *_levels(stock, stock.asks.top(self.summed))]
         sides = {"b": _levels(stock, bids), "a": _levels(stock, asks)}
         return told | sides | {"sum": checksum_of([(price, size) for price, size in best])}
 
@@ -191,6 +193,25 @@ class WrenVenue(SimulatedVenue):
             if first <= id <= last
         ]
         return rows[:PAGE]
+
+
+class ShallowVenue(WrenVenue):
+    """Wren with checksums over nothing but the best two levels a side."""
+
+    summed = 2
+
+
+class NumericVenue(WrenVenue):
+    """Wren with the prices and sizes of its trades as JSON numbers."""
+
+    def outgoing(self) -> Sequence[Send | Hangup]:
+        return [self._unquoted(said) if isinstance(said, Send) else said for said in super().outgoing()]
+
+    def _unquoted(self, said: Send) -> Send:
+        frame = said.frame if isinstance(said.frame, str) else said.frame.decode()
+        if '"s":"trades"' in frame:
+            frame = re.sub(r'"(\d+\.\d+)"', r"\1", frame)
+        return Send(said.connection, frame)
 
 
 def signature(secret: str, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from rich.console import Console
 from tickhive.channels import DataType
 from tickhive.cli.durations import parse_duration
 from tickhive.cli.faults import faults_line
-from tickhive.cli.run_command import unreachable_reason
+from tickhive.cli.run_command import recording, unreachable_reason
 from tickhive.cli.tally import Tally
 from tickhive.cli.view import collection_table, live_view, plain_line
 from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Ticker, Trade
@@ -149,3 +150,17 @@ def test_every_view_shows_what_could_not_be_used() -> None:
 )
 def test_why_an_exchange_was_not_reached(status: dict[str, object], reason: str | None) -> None:
     assert unreachable_reason(status) == reason
+
+
+def test_a_run_that_received_nothing_leaves_no_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.jsonl"
+    for expected in ("Nothing was recorded", "Nothing was recorded"):
+        with recording(path, private=False):
+            pass
+        assert expected in capsys.readouterr().err
+    assert not path.exists()
+    with recording(path, private=False) as recorder:
+        assert recorder is not None
+        recorder.write(1, "ws", "in", "wss://ws.acme.test", 1, [b"{}"])
+    assert "Recorded 1 lines into" in capsys.readouterr().err
+    assert path.exists()

@@ -199,3 +199,32 @@ async def test_dropping_makes_no_hole_and_books_stay_right(venue: Any, make_coll
     assert not any(isinstance(event, Trade | Gap) for event in heard)
     assert collector.book("BTC-USDT").top(1)[0] == [(Decimal(9), Decimal(29))]
     assert collector.get_status()["filters"][0]["dropped"] == 57
+
+
+def test_a_gap_is_told_though_something_else_was_answered_for_it(
+    dispatcher: CallbackDispatcher, heard: list[MarketEvent]
+) -> None:
+    answers: list[Any] = [QUOTE, [], [QUOTE], None, [rename(GAP), QUOTE]]
+    dispatcher.add_filter(lambda event: answers.pop(0) if isinstance(event, Gap) else event)
+    dispatcher.deliver([GAP, GAP, GAP, GAP, GAP])
+    assert heard == [GAP, QUOTE, GAP, GAP, QUOTE, GAP, rename(GAP), QUOTE]
+    assert dispatcher.filter_status()[0]["errors"] == 0
+
+
+def test_a_filter_that_calls_exit_ends_nothing(dispatcher: CallbackDispatcher, heard: list[MarketEvent]) -> None:
+    def leave(event: Any) -> Any:
+        raise SystemExit(3)
+
+    dispatcher.add_filter(leave)
+    dispatcher.deliver([trade(1), trade(2)])
+    assert heard == [trade(1), trade(2)]
+    assert dispatcher.filter_status()[0]["errors"] == 2
+
+
+@pytest.mark.parametrize("function", [Decimal, lambda: None, lambda event, more: event])
+def test_what_cannot_be_asked_about_one_event_is_refused_at_once(
+    dispatcher: CallbackDispatcher, function: Callable[..., Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match="function of one event"):
+        dispatcher.add_filter(function)
+    dispatcher.add_filter(print)

@@ -8,14 +8,17 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tickhive.channels import EVERY, Channel, DataType
+from tickhive.clock import ManualClock
+from tickhive.collector.access import VenueAccess
 from tickhive.collector.link import LinkState
 from tickhive.collector.plugin_collector import PluginCollector
-from tickhive.errors import TickhiveError
+from tickhive.errors import CredentialsError, FetchError, TickhiveError
 from tickhive.events import Balance, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin import (
@@ -28,6 +31,7 @@ from tickhive.plugin import (
     Hangup,
     Limit,
     Malformed,
+    Rejected,
     Send,
     SessionView,
     SimulatedVenue,
@@ -36,6 +40,7 @@ from tickhive.plugin import (
 )
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.redaction import _sanitize_error
+from tickhive.session.session import Session
 from tickhive.simulation import VenueServer
 
 TOKEN = "token-of-the-moment-{}"
@@ -145,9 +150,11 @@ class Toll:
 
 
 @asynccontextmanager
-async def collecting(venue: TollVenue, **toll: Any) -> AsyncIterator[tuple[PluginCollector, list[MarketEvent]]]:
+async def collecting(
+    venue: TollVenue, plugin: Toll | None = None, **toll: Any
+) -> AsyncIterator[tuple[PluginCollector, list[MarketEvent]]]:
     async with VenueServer(venue) as server:
-        stack = ExchangeStack.from_plugin("toll", Toll(**toll))
+        stack = ExchangeStack.from_plugin("toll", plugin or Toll(**toll))
         config = ExchangeCollectorConfig(exchange="toll", data_types=["balance"], account="main")
         settings = ExchangeSettings(url=server.url, rest_url=server.rest_url)
         collector = PluginCollector(stack, config, settings, credentials=MAIN)
@@ -221,6 +228,92 @@ async def test_an_answer_without_an_address_is_asked_for_again() -> None:
         assert venue.used == []
         venue.said = None
         await until(lambda: totals(seen))
+
+
+async def test_an_answer_the_plugin_stumbles_over_is_asked_for_again() -> None:
+    venue = TollVenue()
+    venue.said = 5
+    async with collecting(venue) as (collector, seen):
+        await until(lambda: "read hook failed" in str(collector.get_status()["connections"][0]["last_error"]))
+        venue.said = None
+        await until(lambda: "1" in totals(seen))
+        venue.said = 5
+        (link,) = collector._connections.links  # type: ignore[union-attr]
+        link.roll_over("to see")
+        await until(lambda: link.failing)
+        assert link.state is LinkState.OPEN
+        venue.tell("9")
+        await until(lambda: "9" in totals(seen))
+
+
+class Judge(Toll):
+    """Knows what the venue's errors mean; some other way than their status says."""
+
+    def __init__(self, verdict: Rejected | None) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+    @hookimpl
+    def refused(self, answer: Answer) -> Rejected | None:
+        if self.verdict is None:
+            raise ValueError("this is no JSON")
+        return self.verdict
+
+
+async def fetched(status: int, verdict: Rejected | None) -> TickhiveError:
+    """What becomes of a request the venue answers with an error."""
+    venue = TollVenue()
+    venue.status = status
+    async with VenueServer(venue) as server:
+        settings = ExchangeSettings(url=server.url, rest_url=server.rest_url)
+        stack = ExchangeStack.from_plugin("toll", Judge(verdict))
+        access = VenueAccess(stack, settings, ManualClock(), credentials=MAIN)
+        access._make_fetcher = partial(access._make_fetcher, attempts=1)
+        access.join(venue)
+        with pytest.raises(TickhiveError) as caught:
+            await access.fetch_all(Fetch(f"{server.rest_url}/token", "POST"))
+        await access.leave(venue)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "final"),
+    [
+        (400, Rejected("no such key", "credentials"), True),
+        (401, Rejected("your clock is late", "retry"), False),
+        (401, None, True),
+        (503, None, False),
+    ],
+)
+async def test_what_the_plugin_makes_of_an_error_counts_and_else_its_status(
+    status: int, verdict: Rejected | None, final: bool
+) -> None:
+    error = await fetched(status, verdict)
+    assert isinstance(error, CredentialsError) if final else isinstance(error, FetchError) and error.retryable
+
+
+class Clumsy(Toll):
+    """Cannot sign what it asks about a balance."""
+
+    @hookimpl
+    def sign(self, fetch: Fetch, credentials: Credentials | None) -> Fetch:
+        if fetch.channel is not None:
+            raise KeyError("nonce")
+        return super().sign(fetch, credentials)
+
+
+async def test_a_request_that_cannot_be_signed_is_a_request_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+
+    def fetch_failed(self: Session, fetch: Fetch, reason: str, at: int, **_: bool) -> list[MarketEvent]:
+        failed.append(reason)
+        return []
+
+    monkeypatch.setattr(Session, "fetch_failed", fetch_failed)
+    async with collecting(TollVenue(), plugin=Clumsy()) as (_, seen):
+        await until(lambda: "1" in totals(seen))
+        await until(lambda: failed)
+    assert "sign hook failed" in failed[0]
 
 
 async def test_an_account_that_gets_no_ticket_is_tried_once() -> None:

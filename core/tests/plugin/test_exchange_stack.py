@@ -177,3 +177,14 @@ def test_the_vocabulary_is_cheap_to_import() -> None:
     code = f"import sys, tickhive.plugin; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("raised", [KeyError("x"), SystemExit(3)])
+def test_a_settings_hook_that_fails_is_blamed_and_ends_nothing(raised: BaseException) -> None:
+    class Exiting(Acme):
+        @hookimpl
+        def settings(self) -> type:
+            raise raised
+
+    with pytest.raises(PluginError, match=f"settings hook failed: {type(raised).__name__}"):
+        ExchangeStack.from_plugin("acme", Exiting())

@@ -267,3 +267,41 @@ def test_a_defect_ends_the_recording_not_the_work(tmp_path: Path, caplog: pytest
     assert "a defect ended the recording" in caplog.text
     assert recorder.status()["error"]
     assert recorder.status()["dropped"] == 1
+
+
+LOST = """
+    import resource, signal, sys, time
+    from tickhive.recording import Recorder, writer
+
+    writer.RETRY_SECONDS = 0.02
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    recorder = Recorder(sys.argv[1], flush_seconds=0.01)
+    recorder.write(1, "ws", "in", "wss://ws.acme.test", 1, ["before"])
+    time.sleep(0.05)
+    while recorder.status()["pending"]:
+        time.sleep(0.005)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (recorder.status()["bytes"], resource.RLIM_INFINITY))
+    for number in range(20):
+        recorder.write(2 + number, "ws", "in", "wss://ws.acme.test", 1, ["after"])
+    recorder.close()
+    print(recorder.status()["lines"], recorder.status()["dropped"], recorder.status()["error"])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit for the size of files there")
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "jsonl.zst"])
+def test_what_was_packed_and_never_written_is_not_told_as_recorded(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"r.{ending}"
+    output, _ = python(LOST, path).communicate(timeout=30)
+    lines, dropped, error = output.splitlines()[-1].split(maxsplit=2)
+    assert (int(lines), int(dropped)) == (1, 20)
+    assert "File too large" in error
+    assert [text_of(line) for line in read_recording(path, on_note=lambda _: None)] == ["before"]
+
+
+def test_text_no_encoding_has_does_not_end_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with Recorder(path) as recorder:
+        recorder.write(1, "close", "in", "wss://ws.acme.test", 1, ["refused: \ud800"])
+        recorder.write(2, "ws", "in", "wss://ws.acme.test", 2, ["after"])
+    assert [text_of(line) for line in read_recording(path)] == ["refused: ?", "after"]

@@ -195,3 +195,12 @@ def test_endless_nesting_ends() -> None:
     endless: list[object] = []
     endless.append(endless)
     assert Redactor().redact(endless)
+
+
+def test_of_secrets_of_the_moment_the_latest_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "MAX_PASSING", 3)
+    redactor = Redactor(["swordfish-for-good"])
+    for number in (1, 2, 3, 1, 4):
+        redactor.add_secret(f"token of dial {number}", passing=True)
+    assert redactor.mask("token of dial 2, token of dial 3") == "token of dial 2, ***"
+    assert redactor.mask("token of dial 1, token of dial 4, swordfish-for-good") == "***, ***, ***"

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import get_type_hints
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tickhive.clock import ManualClock
 from tickhive.errors import CollectorError, ConfigurationError
 from tickhive.exchanges import ExchangeFactory
+from tickhive.recording import Recorder
 from tickhive.service import CollectorFactory, DataCollectionService
 from tickhive.service.status import ServiceStatus
 from tickhive.spool import Spool
@@ -292,3 +294,28 @@ async def test_signals_work_where_the_loop_cannot_take_them(configured, sink, mo
     signal.raise_signal(signal.SIGINT)
     assert await asyncio.wait_for(task, 10) == 0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+async def test_who_waits_for_the_end_is_released_though_a_recording_never_ends(configured, tmp_path, monkeypatch):
+    closing, release = threading.Event(), threading.Event()
+    close = Recorder.close
+
+    def stuck(recorder):
+        closing.set()
+        release.wait(20)
+        close(recorder)
+
+    monkeypatch.setattr(Recorder, "close", stuck)
+    service = DataCollectionService(configured(service={"record": str(tmp_path / "recorded")}))
+    task = await running(service)
+    try:
+        service.ask_to_stop()
+        await until(closing.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(2):
+            await service.stop()
+        assert service.get_status()["state"] == "stopped"
+    finally:
+        release.set()

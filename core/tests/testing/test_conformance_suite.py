@@ -33,7 +33,7 @@ def test_each_case_says_what_it_is(each: Any) -> None:
     assert not each.title.endswith(".")
     assert each.reason.endswith(".")
     assert each.mend.endswith(".")
-    assert (each.check.__doc__ or "").endswith(".")
+    assert (each.check.__doc__ or "").rstrip().endswith(".")
 
 
 def test_the_cases_are_numbered_once() -> None:
@@ -53,9 +53,10 @@ def _judging(check: Any) -> Any:
         (NotOffered("a venue"), Outcome.NOT_OFFERED, "a venue"),
         (CaseFailed("it did this", "do that"), Outcome.FAILED, "it did this do that"),
         (KeyError("x"), Outcome.FAILED, "KeyError: 'x'"),
+        (SystemExit(3), Outcome.FAILED, "SystemExit: 3"),
     ],
 )
-def test_whatever_a_case_does_is_a_result(raised: Exception | None, outcome: Outcome, words: str) -> None:
+def test_whatever_a_case_does_is_a_result(raised: BaseException | None, outcome: Outcome, words: str) -> None:
     def check(_: Subject) -> None:
         if raised is not None:
             raise raised

@@ -249,10 +249,12 @@ class DataCollectionService:
             await self._abandon()
             raise
         finally:
-            await self._recording.end()
-            self._state = "failed" if failed else "stopped"
-            self._ended.set()
-            self._tell_how_it_ended()
+            try:
+                await self._recording.end()
+            finally:
+                self._state = "failed" if failed else "stopped"
+                self._ended.set()
+                self._tell_how_it_ended()
 
     async def _drain(self) -> None:
         """Collectors first, so that nothing arrives after the spool's last commit."""

@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-Check: TypeAlias = "Callable[[Subject], None]"
+Check: TypeAlias = "Callable[[Subject], str | None]"
 
 
 @frozen
@@ -48,6 +48,7 @@ class Case:
     """A question to a plugin.
 
     ``number`` never changes its meaning. ``reason`` says what it would cost users, ``mend`` how an author meets it.
+    ``check`` raises CaseFailed or NotOffered, and may answer what it measured.
     ``hooks`` are those a plugin must answer to be asked at all. ``quick`` cases need neither pytest nor hypothesis.
     """
 
@@ -70,13 +71,17 @@ class Case:
 
 @frozen
 class Result:
-    """What came of one case: ``seen`` and ``remedy`` of a failure, or what is ``missing`` for it to be tried."""
+    """What came of one case: ``seen`` and ``remedy`` of a failure, or what is ``missing`` for it to be tried.
+
+    ``measured`` is what a case that passed has to say.
+    """
 
     case: Case
     outcome: Outcome
     seen: str = ""
     remedy: str = ""
     missing: str = ""
+    measured: str = ""
     seconds: float = 0.0
 
 
@@ -98,14 +103,14 @@ def try_case(case: Case, subject: Subject) -> Result:
         for hook in case.hooks:
             if not subject.stack.offers(hook):
                 raise NotOffered(f"the hook {hook}")
-        case.check(subject)
+        measured = case.check(subject) or ""
     except NotOffered as absent:
         return result(Outcome.NOT_OFFERED, missing=absent.missing)
     except CaseFailed as failure:
         return result(Outcome.FAILED, seen=failure.seen, remedy=failure.remedy)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return result(Outcome.FAILED, seen=f"{type(error).__name__}: {error}", remedy=_raised_in(error, case))
-    return result(Outcome.PASSED)
+    return result(Outcome.PASSED, measured=measured)
 
 
 def _raised_in(error: BaseException, case: Case) -> str:

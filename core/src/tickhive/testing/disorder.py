@@ -5,32 +5,37 @@ The books of both are compared wherever they stand at the same number, and once 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from tickhive.channels import Channel, DataType
+from tickhive.channels import DataType
 from tickhive.events import BookDelta, Gap
-from tickhive.plugin.contract import BookChecksum, Numbered
 from tickhive.session import BookState, Feed
+from tickhive.session.books import BookKeeper
 from tickhive.testing.case import CaseFailed, NotOffered
+from tickhive.testing.checksums import LOOK, Key, Telling, book_of
 from tickhive.testing.rehearsal import Rehearsal, peeked
 from tickhive.testing.subject import Subject
 from tickhive.testing.wire import MILLISECOND, SECOND, Parcel, Wire
 
-Key: TypeAlias = tuple[str, int]
 Top: TypeAlias = tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]
-
-LEVELS = 10
-"""So many levels a side are compared: how deep a book goes depends on when it began."""
 
 PATIENCE = 120.0
 """Seconds within which every book must be live again once the line is calm."""
 
+_CALM = 3.0
+"""Seconds in which it shows whether a book without numbers passes through the states the witness's does."""
+
+_STRAYS = 2
+"""So many states in a row that the witness's book never had are too many: a snapshot may fall between two changes."""
+
 
 class Disorder:
-    """Order books of two symbols. ``told``: the venue numbers or sums its books, so that a loss shows. ``done`` is what
-    was done to the line, ``compared`` counts the states that were held against the witness's.
+    """Order books of two symbols. ``told``: the venue numbers or sums some of them, so that a loss shows; only their
+    changes are lost, repeated and late, and of a book that is only summed only the summed levels are compared. ``done``
+    is what was done to the line, ``compared`` counts the states that were held against the witness's.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -42,18 +47,32 @@ class Disorder:
         ]
         if not self.channels:
             raise NotOffered("order books at the simulated venue")
-        self.told = tells_losses(subject)
+        self._telling = telling = Telling(subject)
+        self._told = {book_of(channel) for channel in self.channels if telling.way(book_of(channel)) is not None}
+        self.told = bool(self._told)
+        if telling.useless and not self.told:
+            raise NotOffered(telling.missing)
         self.done: list[str] = []
         self.compared = 0
         self._planned: list[str] = []
         self._tops: dict[bool, dict[tuple[Key, int], Top]] = {True: {}, False: {}}
-        self._last: dict[tuple[bool, Key], int] = {}
+        self._last: dict[tuple[bool, Key], object] = {}
+        self._unheld: dict[Key, list[Top | None]] = {}  # None: it began afresh
+        self._passed: dict[Key, set[Hashable]] = {}
+        self._strays: Counter[Key] = Counter()
         rehearsal.start(self.channels)
         rehearsal.watch()
         rehearsal.on_change = self._changed
         rehearsal.carrier = self._carry
         if not rehearsal.run_until(lambda: self._all_live(rehearsal.feed), 30.0):
             raise NotOffered("books that begin on a calm line (see TH-601)")
+        summed = [key for key in self._told if telling.way(key) == "checksums"]
+        if summed:
+            self._unheld, self._passed = {key: [] for key in summed}, {key: set() for key in summed}
+            rehearsal.run(_CALM)
+            # Where a venue gathers changes for each socket by itself, two sockets never show the same states.
+            for key in [key for key in summed if self._stray(key)]:
+                del self._unheld[key]
 
     # What goes wrong
 
@@ -93,7 +112,7 @@ class Disorder:
             self._planned.clear()
 
     def _carry(self, wire: Wire, parcel: Parcel) -> Iterable[Parcel]:
-        if not self._planned or not changes(self.rehearsal, wire, parcel.frame):
+        if not self._planned or not changes(self.rehearsal, wire, parcel.frame, self._told):
             return (parcel,)
         match self._planned.pop():
             case "lose":
@@ -110,13 +129,26 @@ class Disorder:
         """Note the tops of books whose number is another."""
         own = feed is self.rehearsal.feed
         for key, keeper in feed.books.items():
-            sequence = keeper.sequence
-            if keeper.state is BookState.LIVE and sequence is not None and self._last.get((own, key)) != sequence:
-                self._last[own, key] = sequence
-                try:
-                    self._tops[own][key, sequence] = keeper.book.top_text(LEVELS)
-                except (ValueError, ArithmeticError):
-                    continue  # such a book is not served either
+            if keeper.state is not BookState.LIVE:
+                if own and key in self._unheld:
+                    self._unheld[key].append(None)
+                continue
+            sequence, levels = keeper.sequence, self._telling.levels(key)
+            try:
+                if sequence is not None:
+                    if self._last.get((own, key)) != sequence:
+                        self._last[own, key] = sequence
+                        self._tops[own][key, sequence] = keeper.book.top_text(levels)
+                elif key in self._unheld:
+                    top = keeper.book.top_text(levels)
+                    if self._last.get((own, key)) != top:
+                        self._last[own, key] = top
+                        if own:
+                            self._unheld[key].append(top)
+                        else:
+                            self._passed[key].add(_hashable(top))
+            except (ValueError, ArithmeticError):
+                continue  # such a book is not served either
 
     def check(self) -> None:
         """Wherever both stand at one number, both have the same book."""
@@ -130,6 +162,22 @@ class Disorder:
                     f"{self.story()}",
                     "Give deltas the numbers they build on (sequence, previous, first) exactly as the venue sends them",
                 )
+        for key in self._unheld:
+            self.compared += sum(top is not None for top in self._unheld[key])
+            if self._stray(key):
+                raise CaseFailed(
+                    f"the book of {key[0]} is served as live and is none the venue ever had, after {self.story()}", LOOK
+                )
+
+    def _stray(self, key: Key) -> bool:
+        """Whether a book without numbers went through states in a row that the witness's never had."""
+        strayed = False
+        for top in self._unheld[key]:
+            known = top is None or _hashable(top) in self._passed[key]
+            self._strays[key] = 0 if known else self._strays[key] + 1
+            strayed = strayed or self._strays[key] >= _STRAYS
+        self._unheld[key].clear()
+        return strayed
 
     def settle(self) -> None:
         """The line is calm: every book comes back, and is the venue's."""
@@ -155,10 +203,16 @@ class Disorder:
             if mine.state is not BookState.LIVE or other.state is not BookState.LIVE or mine.sequence != other.sequence:
                 continue
             self.compared += 1
-            if not same(mine.book.top_text(LEVELS), other.book.top_text(LEVELS)):
+            levels, summed = self._telling.levels(key), self._telling.way(key) == "checksums"
+
+            def alike(mine: BookKeeper = mine, other: BookKeeper = other, levels: int = levels) -> bool:
+                return same(mine.book.top_text(levels), other.book.top_text(levels))
+
+            # A loss that only a checksum shows is noticed at the next change.
+            if not (rehearsal.run_until(alike, _CALM, 0.1) if summed else alike()):
                 raise CaseFailed(
                     f"the book of {channel.symbol} differs from the venue's after {self.story()}",
-                    "A snapshot replaces the whole book, a delta sets absolute sizes; zero deletes",
+                    LOOK if summed else "A snapshot replaces the whole book, a delta sets absolute sizes; zero deletes",
                 )
 
     def story(self) -> str:
@@ -171,28 +225,13 @@ class Disorder:
         return all(feed.book(*book_of(channel)).live for channel in self.channels)
 
 
-def tells_losses(subject: Subject) -> bool:
-    """Whether a lost frame shows: by the number of a delta or of the frame, or by a checksum."""
-    for sample in subject.samples:
-        for event in sample.events:
-            if isinstance(event, (BookChecksum, Numbered)):
-                return True
-            if isinstance(event, BookDelta) and event.sequence is not None:
-                return True
-    return False
-
-
-def changes(rehearsal: Rehearsal, wire: Wire, frame: bytes, symbol: str | None = None) -> bool:
-    """Whether a frame changes a book, or that of one symbol; changes of nothing do not count."""
-    return any(
-        isinstance(event, BookDelta) and (event.bids or event.asks) and symbol in (None, event.symbol)
+def changes(rehearsal: Rehearsal, wire: Wire, frame: bytes, books: Container[Key]) -> list[BookDelta]:
+    """The changes of these books in a frame; changes of nothing do not count."""
+    return [
+        event
         for event in peeked(rehearsal, wire, frame)
-    )
-
-
-def book_of(channel: Channel) -> Key:
-    """Symbol and depth of a book channel."""
-    return channel.symbol, int(channel.params) if channel.params.isdecimal() else 0
+        if isinstance(event, BookDelta) and (event.bids or event.asks) and (event.symbol, event.depth) in books
+    ]
 
 
 def gaps_of(events: Iterable[object], symbol: str) -> list[Gap]:
@@ -207,6 +246,10 @@ def gaps_of(events: Iterable[object], symbol: str) -> list[Gap]:
 def same(one: Top, other: Top) -> bool:
     """Whether two books show the same at their top: as text, or else as numbers."""
     return one == other or _numbers(one) == _numbers(other)
+
+
+def _hashable(top: Top) -> Hashable:
+    return tuple(map(tuple, _numbers(top)))
 
 
 def _numbers(top: Top) -> list[list[tuple[Decimal, Decimal]]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from tickhive.channels import Channel, DataType
-from tickhive.plugin.contract import Answer, Fetch
+from tickhive.plugin.contract import Answer, Dial, Fetch
 from tickhive.testing.account import private_channels
 from tickhive.testing.case import NotOffered
 from tickhive.testing.fingerprint import fingerprint
@@ -119,12 +119,26 @@ def examine(subject: Subject) -> Purity:
     return observer
 
 
+def _dial_of(subject: Subject, channels: Sequence[Channel]) -> Dial | None:
+    """The first socket connect answers for channels of the made-up account."""
+    if not channels:
+        return None
+    try:
+        answer = subject.stack.call.connect(
+            channels=tuple(channels), settings=subject.local, credentials=subject.credentials, dials=()
+        )
+        return next((each for each in answer if isinstance(each, Dial)), None)
+    except Exception:
+        return None
+
+
 def _ask_the_rest(subject: Subject, observer: Purity) -> None:
     """Hooks that need no venue to be asked, and those that use an account."""
     call, settings = ObservedStack(subject.stack, observer).call, subject.settings()
     channel = Channel("BTC-USDT", "BTC-USDT", DataType.TRADE)
     credentials, view = subject.credentials, subject.view()
     private = private_channels(subject.stack, settings, credentials)
+    view.dial = _dial_of(subject, private) or view.dial
     account = {"credentials": credentials, "at": START}
     questions: list[tuple[str, dict[str, Any]]] = [
         ("settings", {}),

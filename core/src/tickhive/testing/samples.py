@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from tickhive.channels import InstrumentTable
+from tickhive.channels import Channel, InstrumentTable
 from tickhive.events import InstrumentUpdate
-from tickhive.plugin.contract import Answer, Event, Fetch
+from tickhive.plugin.contract import Answer, Dial, Event, Fetch
 from tickhive.recording import read_recording
+from tickhive.recording.dials import OwnDials
+from tickhive.recording.replay import Carried
 from tickhive.session import OutsideView
 from tickhive.testing.case import CaseFailed
 from tickhive.testing.observing import Call, ObservedStack
@@ -31,7 +33,8 @@ UNKNOWN_TIME = 4_000_000_000 * 1_000_000_000
 class Sample:
     """A frame and what the plugin read in it. ``source`` says where it is from, ``url`` and ``socket`` of which socket.
 
-    ``fault`` says what ``parse`` did instead of answering a sequence.
+    ``fault`` says what ``parse`` did instead of answering a sequence. Where ``hook`` is ``read``, the frame is the body
+    of an answer.
     """
 
     frame: bytes
@@ -41,17 +44,24 @@ class Sample:
     url: str = ""
     fault: str = ""
     socket: object = None
+    dial: Dial | None = None
+    hook: str = "parse"
 
 
 class Recorded:
-    """Reads a suite's recordings through the plugin, one view for each socket."""
+    """Reads a suite's recordings through the plugin, one view for each socket.
+
+    ``instruments`` are those the recordings list, ``answers`` what was read in their answers by REST.
+    """
 
     def __init__(self, subject: Subject, stack: ObservedStack) -> None:
         self._subject = subject
         self._call = stack.call
-        self._instruments = InstrumentTable(subject.exchange)
+        self.instruments = InstrumentTable(subject.exchange)
+        self.answers: list[Sample] = []
         self._settings = subject.settings()
         self._hosts = {host.lower() for host in stack.call.hosts()} if stack.offers("hosts") else None
+        self._dials = OwnDials(subject.stack, self._settings)
         self._views: dict[tuple[str, int, str], OutsideView] = {}
 
     def read(self, limit: int = MOST_FRAMES) -> Iterator[Sample]:
@@ -62,6 +72,8 @@ class Recorded:
             for line in read_recording(path):
                 if line.t is not None:
                     at = line.t
+                if line.kind == "carries" and self._ours(line.url):
+                    self._carry((path.name, line.connection, line.url), Carried.of(line))
                 if line.direction != "in" or line.kind not in ("ws", "http") or not self._ours(line.url):
                     continue
                 source = f"{path.name}:{line.number}"
@@ -75,10 +87,13 @@ class Recorded:
                 events = call.answer if isinstance(call.answer, (list, tuple)) else ()
                 for event in events:
                     if isinstance(event, InstrumentUpdate):
-                        self._instruments.add(event.instrument)
+                        self.instruments.add(event.instrument)
                 if line.kind == "ws":
                     socket, fault = (path, line.connection, line.url), call.fault(list, tuple)
-                    yield Sample(line.frame, at, events, source, line.url, fault, socket)
+                    dial = call.arguments["session"].dial
+                    yield Sample(line.frame, at, events, source, line.url, fault, socket, dial)
+                else:
+                    self.answers.append(Sample(line.frame, at, events, source, line.url, hook="read"))
                 count += 1
                 if count >= limit:
                     return
@@ -98,9 +113,16 @@ class Recorded:
         view = self._views.get(key)
         if view is None:
             memory = self._call.memory()
-            view = OutsideView(self._subject.exchange, self._settings, self._instruments, memory)
+            view = OutsideView(self._subject.exchange, self._settings, self.instruments, memory)
+            if key[1] >= 0:
+                view.dial = self._dials.of(key[2]) or self._subject.dial(key[2])
             self._views[key] = view
         return view
+
+    def _carry(self, key: tuple[str, int, str], carried: Carried) -> None:
+        """The recorder noted what the socket was there for."""
+        channels = [Channel(*each) for each in carried.channels]
+        self._view(key).dial = Dial(carried.key, (key[2],), channels)
 
 
 def recordings(path: Path | None) -> list[Path]:

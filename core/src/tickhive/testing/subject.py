@@ -12,14 +12,16 @@ from attrs import define
 
 from tickhive.channels import Channel, DataType, InstrumentTable, Subscription
 from tickhive.errors import PluginError
-from tickhive.plugin.contract import Credentials
+from tickhive.plugin.contract import Credentials, Dial
 from tickhive.plugin.registry import default_registry
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.plugin.venue import SimulatedVenue, VenueOptions
+from tickhive.recording.dials import OwnDials
 from tickhive.session import OutsideView
 from tickhive.structuring import structure
 from tickhive.testing.account import made_up
 from tickhive.testing.case import NotOffered
+from tickhive.testing.history import history_of
 from tickhive.testing.observing import ObservedStack, Observer, Recorder
 from tickhive.testing.purity import Purity, examine
 from tickhive.testing.rehearsal import Rehearsal
@@ -198,6 +200,14 @@ class Subject:
     # Frames
 
     @cached_property
+    def recorded(self) -> tuple[Sequence[Sample], Recorded] | None:
+        """The recorded frames and who read them; None without recordings."""
+        if self.frames is None:
+            return None
+        reader = Recorded(self, ObservedStack(self.stack, Recorder()))
+        return list(reader.read()), reader
+
+    @cached_property
     def samples(self) -> list[Sample]:
         """Every frame there is, from the rehearsal and from recordings; NotOffered where there is none."""
         found: list[Sample] = []
@@ -213,18 +223,49 @@ class Subject:
                 source, fault = self.VENUE, call.fault(list)
                 url = next(iter(session.dial.urls), "")
                 frame, at = call.arguments["frame"], call.arguments["at"]
-                found.append(Sample(frame, at, known, source, url, fault, id(session)))
-        if self.frames is not None:
-            found += Recorded(self, ObservedStack(self.stack, Recorder())).read()
+                found.append(Sample(frame, at, known, source, url, fault, id(session), session.dial))
+        if self.recorded is not None:
+            found += self.recorded[0]
         if not found:
             raise NotOffered("frames: none came from the venue or a recording")
         return found
 
-    def view(self, instruments: InstrumentTable | None = None) -> OutsideView:
+    @cached_property
+    def answers(self) -> list[Sample]:
+        """What ``read`` made of answers by REST: those of the rehearsal, recorded ones, and missed trades and candles.
+
+        NotOffered where there is none.
+        """
+        found: list[Sample] = []
+        try:
+            calls = [*self.clean.recorder.of("read"), *history_of(self)]
+        except NotOffered:
+            calls = []
+        for call in calls:
+            events = call.answer if isinstance(call.answer, list) else []
+            body, url = call.arguments["answer"].body, call.arguments["fetch"].url
+            found.append(Sample(body, call.arguments["at"], events, self.VENUE, url, hook="read"))
+        if self.recorded is not None:
+            found += self.recorded[1].answers
+        if not found:
+            raise NotOffered("answers by REST")
+        return found
+
+    def dial(self, url: str = "") -> Dial:
+        """What ``connect`` answers for this address of the simulated venue, else the first it answers for any."""
+        return self._dials.of(url) or next(iter(self._dials.all()), Dial("conformance", (url or URL,), ()))
+
+    @cached_property
+    def _dials(self) -> OwnDials:
+        return OwnDials(self.stack, self.local)
+
+    def view(self, instruments: InstrumentTable | None = None, dial: Dial | None = None) -> OutsideView:
         """A socket without a session, with a memory of its own."""
         if instruments is None:
             instruments = InstrumentTable(self.exchange)
-        return OutsideView(self.exchange, self.local, instruments, self.stack.call.memory())
+        view = OutsideView(self.exchange, self.local, instruments, self.stack.call.memory())
+        view.dial = dial or self.dial()
+        return view
 
     def random(self, purpose: str) -> random.Random:
         """Chance that is the same on every run."""

@@ -74,7 +74,8 @@ class ExchangeSuite:
             record_property(PROPERTY, (self.exchange, case.number, case.title, "left out", self.without[case.number]))
             pytest.skip(f"left out: {self.without[case.number]}")
         result = try_case(case, subject)
-        told = (self.exchange, case.number, case.title, result.outcome.value, result.missing or result.seen)
+        detail = result.missing or result.seen or result.measured
+        told = (self.exchange, case.number, case.title, result.outcome.value, detail)
         record_property(PROPERTY, told)
         if result.outcome is Outcome.NOT_OFFERED:
             pytest.skip(f"not offered: {result.missing}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from tickhive.testing.cases import GROUPS
 
 Rows = Mapping[str, tuple[str, str, str]]
-"""Title, outcome and detail (what is missing, or what was seen) by the case's number."""
+"""Title, outcome and detail (what is missing, was seen or measured) by the case's number."""
 
 _WIDTH = 62
 

@@ -139,7 +139,8 @@ def answers_name_their_request(subject: Subject) -> None:
 )
 def unknown_symbol_is_refused(subject: Subject) -> None:
     """Ask for one symbol that does not exist among some that do."""
-    rehearsal = subject.rehearse()
+    recorder = Recorder()
+    rehearsal = subject.rehearse(recorder)
     good = [
         channel
         for channel in subject.channels(rehearsal, limit=2)
@@ -162,6 +163,12 @@ def unknown_symbol_is_refused(subject: Subject) -> None:
             f"nor confirmed{_troubles(rehearsal)}",
             "Answer Rejected(reason, 'symbol', id) for the venue's refusal, with the id of the request",
         )
+    for refusal in _refusals(recorder, bad):
+        if refusal.kind != "symbol":
+            raise CaseFailed(
+                f"parse answered Rejected({refusal.reason!r}, {refusal.kind!r}) to the request for the unknown {bad}",
+                "Say 'symbol' where the venue does not know what was asked for: Rejected(reason, 'symbol', id)",
+            )
     for channel, other in states(rehearsal, good).items():
         if other not in ANSWERED:
             raise CaseFailed(
@@ -174,6 +181,23 @@ def unknown_symbol_is_refused(subject: Subject) -> None:
             f"{rehearsal.ended[0].session.close_reason or rehearsal.ended[0].hung_up or 'no confirmation'}",
             "Answer Rejected(reason, 'symbol', id) for the venue's refusal",
         )
+
+
+def _refusals(recorder: Recorder, channel: Channel) -> list[Rejected]:
+    """What was refused of a channel that was asked for by itself, or is named."""
+    alone = {
+        (id(call.arguments["session"]), request.id)
+        for call in recorder.of("subscribe")
+        for request in call.answer or ()
+        if request.id is not None and tuple(request.channels) == (channel,)
+    }
+    return [
+        event
+        for call in recorder.of("parse")
+        for event in call.answer or ()
+        if isinstance(event, Rejected)
+        and (channel in event.channels or (id(call.arguments["session"]), event.id) in alone)
+    ]
 
 
 def unheard_of(native: str) -> str:

@@ -15,11 +15,14 @@ from tickhive.testing.cases.conversation import ANSWERED, about, started, states
 from tickhive.testing.observing import Recorder
 from tickhive.testing.rehearsal import Rehearsal
 from tickhive.testing.subject import Subject
+from tickhive.testing.wire import SECOND
 
 _QUIET_SECONDS = 240.0
 _QUIET_SPEED = 0.001
 _DEAD_SECONDS = 150.0
 _OUTAGE_SECONDS = 3.0
+_CLOCKS_APART = 2 * SECOND
+"""So much coarser may a time be by REST."""
 _SHOWN = 24
 """So many trades show that their ids are consecutive."""
 
@@ -238,6 +241,14 @@ def _check_refill(
                 f"{trade.price} by REST",
                 "Read REST rows as the stream's: the venue may word the side differently there",
             )
+        if other is not None and other.timestamp is not None and trade.timestamp is not None:
+            apart = abs(trade.timestamp - other.timestamp)
+            if apart > _CLOCKS_APART:
+                raise CaseFailed(
+                    f"the trade {trade.id} of {symbol} was at {other.timestamp} live and at {trade.timestamp} by REST, "
+                    f"{apart / SECOND:,.0f} s apart",
+                    "Look at the unit and the zone of the times in REST rows: the venue may write them differently",
+                )
     span = [number for number in known if min(ids) <= number <= max(ids)]
     missing = sorted(set(span) - set(ids))
     if missing and any(gap.filled == "whole" for gap in gaps) and late:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal, InvalidOperation
 
-from tickhive.channels import EVERY, Instrument, is_symbol
+from tickhive.channels import EVERY, Instrument, InstrumentTable, is_symbol
 from tickhive.events import BookDelta, BookSnapshot, InstrumentUpdate, Level, Liquidation, Quote, Trade
 from tickhive.session.book import OrderBook
 from tickhive.testing.case import CaseFailed, NotOffered, case
@@ -128,7 +128,7 @@ def symbols_are_normalised(subject: Subject) -> None:
     hooks=("instruments", "venue"),
 )
 def instruments_round_trip(subject: Subject) -> None:
-    """Names go there and back, each once, and agree with what the instrument says of itself."""
+    """Names go there and back, each once, agree with what the instrument says of itself, and so do its trades."""
     rehearsal = subject.rehearse()
     table = rehearsal.instruments
     if not len(table):
@@ -150,6 +150,31 @@ def instruments_round_trip(subject: Subject) -> None:
     for symbol in rehearsal.venue.symbols:
         if table.get(symbol) is None:
             raise CaseFailed(f"the venue trades {symbol}, which instruments does not list", "Use one spelling in both")
+    _check_steps(subject, table)
+
+
+def _check_steps(subject: Subject, table: InstrumentTable) -> None:
+    """Trades happen in whole steps: what is finer than tick_size or lot_size shows that these are misread."""
+    recorded = subject.recorded[1].instruments if subject.recorded is not None else table
+    for sample in subject.samples:
+        listed = table if sample.source == subject.VENUE else recorded
+        for event in sample.events:
+            instrument = listed.get(event.symbol) if isinstance(event, Trade) else None
+            if instrument is None or not isinstance(event, Trade):
+                continue
+            for name, step, value in (
+                ("tick_size", instrument.tick_size, event.price),
+                ("lot_size", instrument.lot_size, event.size),
+            ):
+                if not isinstance(step, Decimal) or not isinstance(value, Decimal) or not value.is_finite():
+                    continue
+                if step > 0 and value % step:
+                    word = "price" if name == "tick_size" else "size"
+                    raise CaseFailed(
+                        f"{name} of {event.symbol} is {step}, and a trade has the {word} {value} ({sample.source})",
+                        f"Take {name} from the field that says in which steps the {word} moves, in the unit of the "
+                        "trades; None where the venue does not say",
+                    )
 
 
 def _check_instrument(each: Instrument) -> None:

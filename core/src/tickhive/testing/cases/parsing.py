@@ -7,7 +7,7 @@ from typing import Any
 
 from tickhive.channels import DataType, Subscription
 from tickhive.events import DATA_TYPE_OF, EVENT_TYPES, Candle
-from tickhive.plugin.contract import Answer, Dial, Fetch, Malformed, Rejected, SessionEvent, Unknown
+from tickhive.plugin.contract import Answer, Fetch, Malformed, Rejected, SessionEvent, Unknown
 from tickhive.session import OutsideView
 from tickhive.testing.case import CaseFailed, NotOffered, case
 from tickhive.testing.mutations import BARE, FOREIGN, GARBAGE, mutations
@@ -59,13 +59,9 @@ def ask(subject: Subject, view: OutsideView, frame: bytes, at: int, what: str) -
 
 
 def views(subject: Subject, samples: Sequence[Sample]) -> list[OutsideView]:
-    """A socket for each address the samples came from."""
-    found = []
-    for url in dict.fromkeys(sample.url for sample in samples):
-        view = subject.view()
-        view.dial = Dial("conformance", (url or "ws://venue.test",), ())
-        found.append(view)
-    return found
+    """A socket for each address the samples came from, and each Dial that leads there."""
+    dials = {(sample.url, sample.dial.key if sample.dial is not None else ""): sample.dial for sample in samples}
+    return [subject.view(dial=dial or subject.dial(url)) for (url, _), dial in dials.items()]
 
 
 @case(
@@ -216,12 +212,11 @@ def parse_is_deterministic(subject: Subject) -> None:
 
 
 def _replayed(subject: Subject, samples: Sequence[Sample]) -> Iterator[Sequence[Any]]:
-    sockets: dict[str, OutsideView] = {}
+    sockets: dict[object, OutsideView] = {}
     for sample in samples:
-        view = sockets.get(sample.url)
+        view = sockets.get(sample.socket)
         if view is None:
-            view = sockets[sample.url] = subject.view()
-            view.dial = Dial("conformance", (sample.url or "ws://venue.test",), ())
+            view = sockets[sample.socket] = subject.view(dial=sample.dial)
         yield ask(subject, view, sample.frame, sample.at, "the frame")
 
 
@@ -240,11 +235,13 @@ def read_never_raises(subject: Subject) -> None:
     chance = subject.random("answers")
     bodies = [call.arguments["answer"].body[:20_000] for call in calls[:20]]
     spoilt = [*GARBAGE, *BARE, *FOREIGN, b"<html>502 Bad Gateway</html>", *mutations(bodies, chance, 300)]
-    fetches = {call.arguments["fetch"].url.partition("?")[0]: call.arguments["fetch"] for call in calls}
+    asked = {call.arguments["fetch"].url.partition("?")[0]: call.arguments for call in calls}
     for number, body in enumerate(spoilt):
-        fetch = list(fetches.values())[number % len(fetches)]
+        arguments = list(asked.values())[number % len(asked)]
+        view = subject.view()
+        view.dial = arguments["session"].dial
         try:
-            answer = subject.stack.call.read(session=subject.view(), fetch=fetch, answer=Answer(200, body), at=START)
+            answer = subject.stack.call.read(session=view, fetch=arguments["fetch"], answer=Answer(200, body), at=START)
         except Exception as error:
             raise CaseFailed(
                 f"read raised {type(error).__name__}: {str(error)[:200]} on the answer {shown(body)}",

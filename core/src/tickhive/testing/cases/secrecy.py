@@ -125,6 +125,8 @@ def _ask_with_credentials(subject: Subject, shown: _Shown) -> None:
         for credentials in (full, half):
             for signed in _answers(shown, "sign", call.sign, credentials, fetch=fetch, at=START):
                 if isinstance(signed, Fetch):
+                    # A token hides what it is made of: that the request is another one shows that it was signed.
+                    shown.signed += signed != call.sign(fetch=fetch, credentials=None, at=START)
                     answer = Answer(200, signed.body + str(signed.headers).encode())
                     _answers(
                         shown, "read", call.read, None, session=_view(subject), fetch=fetch, answer=answer, at=START
@@ -196,7 +198,6 @@ def _fetches(subject: Subject, channels: Sequence[Channel]) -> Iterator[Fetch]:
 def _view(subject: Subject) -> Any:
     view = subject.view()
     view.account = subject.credentials.account
-    view.dial = Dial("conformance", ("ws://venue.test",), ())
     return view
 
 

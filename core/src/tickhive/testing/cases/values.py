@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -84,8 +85,8 @@ def received_is_at(subject: Subject) -> None:
     mend="Multiply: milliseconds by 1_000_000, microseconds by 1_000; take seconds through Decimal, not float.",
 )
 def times_are_nanoseconds(subject: Subject) -> None:
-    """Look at every time of every event."""
-    for sample, event in market_events(subject):
+    """Look at every time of every event, those of missed trades and candles included, which are asked for."""
+    for sample, event in itertools.chain(market_events(subject), _answered(subject)):
         latest = sample.at + _SKEW
         _check_time(sample, event, "timestamp", event.timestamp, latest)
         if isinstance(event, Candle):
@@ -97,10 +98,20 @@ def times_are_nanoseconds(subject: Subject) -> None:
             _check_instrument_times(event.instrument)
 
 
+def _answered(subject: Subject) -> Iterator[tuple[Sample, MarketEvent]]:
+    """Every market event that came by REST."""
+    try:
+        answers = subject.answers
+    except NotOffered:
+        return
+    for sample in answers:
+        yield from ((sample, event) for event in sample.events if isinstance(event, MarketEvent))
+
+
 def _check_time(sample: Sample, event: MarketEvent, name: str, time: Any, latest: int) -> None:
     if time is None:
         return
-    said = f"parse gave a {kind(event)} the {name} {time!r} ({sample.source})"
+    said = f"{sample.hook} gave a {kind(event)} the {name} {time!r} ({sample.source})"
     if not isinstance(time, int) or isinstance(time, bool):
         raise CaseFailed(f"{said}, a {type(time).__name__}", "Write times as whole nanoseconds, an int")
     for unit, factor in (("milliseconds", 1_000_000), ("microseconds", 1_000), ("seconds", SECOND)):
@@ -291,15 +302,12 @@ def sides_are_words(subject: Subject) -> None:
     mend="Check value.is_finite() after decoding, or read numbers by a pattern; answer Malformed otherwise.",
 )
 def odd_numbers_are_refused(subject: Subject) -> None:
-    """Write what is no number in place of a trade's price and size."""
+    """Write what is no number in place of a trade's price and size, be they text or JSON numbers."""
     tried = 0
     for sample in [each for each in subject.samples if any(isinstance(event, Trade) for event in each.events)][:20]:
         trade = next(event for event in sample.events if isinstance(event, Trade))
         for name in ("price", "size"):
-            for odd in ("NaN", "Infinity", "-Infinity", "sNaN", "1e999999999", "", "0x10", "1,5"):
-                frame = sample.frame.replace(f'"{getattr(trade, name)}"'.encode(), f'"{odd}"'.encode())
-                if frame == sample.frame:
-                    continue
+            for odd, frame in _spoilt(sample.frame, getattr(trade, name)):
                 tried += 1
                 (view,) = views(subject, [sample])
                 for event in ask(subject, view, frame, sample.at, "the frame"):
@@ -311,7 +319,31 @@ def odd_numbers_are_refused(subject: Subject) -> None:
                                 f"Answer Malformed where the {name} is not finite: value.is_finite()",
                             )
     if not tried:
-        raise NotOffered("trades whose price is text in the frame")
+        raise NotOffered("trades whose price and size stand in the frame as they are")
+
+
+_ODD = ("NaN", "Infinity", "-Infinity", "sNaN", "1e999999999", "", "0x10", "1,5")
+_JSON_NUMBER = re.compile(rb"(?<=[:,\[\s])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[,\]}\s])")
+
+
+def _spoilt(frame: bytes, value: object) -> Iterator[tuple[str, bytes]]:
+    """The frame with what is no number in the place of one, which is text there or a JSON number."""
+    if not isinstance(value, Decimal):
+        return
+    text = f'"{value}"'.encode()
+    for odd in _ODD:
+        if text in frame:
+            yield odd, frame.replace(text, f'"{odd}"'.encode())
+        for written in (f'"{odd}"', odd):
+            spoilt = _JSON_NUMBER.sub(lambda found, new=written: _replaced(found, value, new), frame)  # type: ignore[misc]
+            if spoilt != frame:
+                yield written, spoilt
+
+
+def _replaced(found: re.Match[bytes], value: Decimal, written: str) -> bytes:
+    """Another text for a number of this value; whole numbers are ids and times as well, and stay."""
+    number = found[0]
+    return written.encode() if b"." in number and Decimal(number.decode()) == value else number
 
 
 def kind(event: object) -> str:

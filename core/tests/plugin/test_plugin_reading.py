@@ -15,6 +15,7 @@ from tickhive.plugin.reading import (
     REMEMBERED,
     UNREADABLE,
     Count,
+    Int64,
     Millis,
     Numeral,
     brief,
@@ -60,7 +61,8 @@ def test_what_is_remembered_is_bounded() -> None:
     [
         (Millis, 1_700_000_000_000, (2**63 - 1) // 1_000_000 + 1),
         (Millis, 0, -1),
-        (Count, -(2**63), 2**63),
+        (Int64, -(2**63), 2**63),
+        (Count, 0, -1),
         (Numeral, "1" * 64, "1" * 65),
     ],
 )

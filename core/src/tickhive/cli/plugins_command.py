@@ -75,7 +75,7 @@ def describe_sinks() -> list[dict[str, Any]]:
         reason = ""
         try:
             entry_point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"importing {entry_point.value} failed with {type(error).__name__}: {error}"
         rows.append(
             {

@@ -150,7 +150,13 @@ def recording(path: Path | None, private: bool) -> Iterator[Recorder | None]:
         yield recorder
     finally:
         recorder.close()
-        click.echo(recorded_line(recorder.status()), err=True)
+        status = recorder.status()
+        if status["lines"] or status["dropped"] or status["parts"] > 1:
+            click.echo(recorded_line(status), err=True)
+        else:
+            # An empty file would be in the way of the next attempt.
+            recorder.path.unlink(missing_ok=True)
+            click.echo(f"Nothing was recorded, so there is no {recorder.path}", err=True)
 
 
 def recorded_line(status: dict[str, Any]) -> str:

@@ -90,6 +90,8 @@ class _Teller:
         click.secho(f"  {case.number}  {_MARKS[result.outcome]:<7} {case.title}", fg="red" if failed else None)
         if result.missing:
             _tell("not offered", result.missing)
+        if result.measured:
+            _tell("measured", result.measured)
         if failed:
             _tell("seen", result.seen)
             _tell("to do", result.remedy)
@@ -122,6 +124,7 @@ def _described(name: str, results: list[Result]) -> dict[str, Any]:
                 "title": result.case.title,
                 "outcome": result.outcome.value,
                 "missing": result.missing,
+                "measured": result.measured,
                 "seen": result.seen,
                 "remedy": result.remedy,
                 "reason": result.case.reason,

@@ -16,13 +16,16 @@ from tickhive.channels import InstrumentTable
 from tickhive.clock import Clock, SystemClock
 from tickhive.collector.faults import ask
 from tickhive.collector.recorded import RECORDED, Tape
-from tickhive.errors import CredentialsError, FetchError
+from tickhive.errors import CredentialsError, FetchError, PluginError
 from tickhive.events import InstrumentUpdate
 from tickhive.fetching import Fetcher
+from tickhive.logs import get_logger
 from tickhive.plugin.contract import Answer, Credentials, Dial, Event, Fetch, Rejected
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.redaction import _sanitize_error
 from tickhive.session.view import OutsideView
+
+_log = get_logger("tickhive.collector")
 
 MAX_PAGES = 1000
 UNAUTHORISED = 401
@@ -168,7 +171,8 @@ class VenueAccess:
             except FetchError as error:
                 if recorded is not None:
                     recorded.failed(current, error, self.clock.time_ns())
-                if error.status == UNAUTHORISED and self.credentials is not None:
+                refused = error.unauthorised or (error.status == UNAUTHORISED and not error.retryable)
+                if refused and self.credentials is not None:
                     raise CredentialsError(self._account, str(error)) from None
                 raise
             at, secret = self.clock.time_ns(), self.credentials is not None
@@ -218,7 +222,12 @@ class VenueAccess:
         return signed
 
     def _judge(self, fetch: Fetch, answer: Answer) -> Rejected | None:
-        verdict = ask(self.stack, "refused", secret=self.credentials is not None, fetch=fetch, answer=answer)
+        try:
+            verdict = ask(self.stack, "refused", secret=self.credentials is not None, fetch=fetch, answer=answer)
+        except PluginError as error:
+            # The status still says what it says: a gateway's page must not end what the venue would serve again.
+            _log.warning("an HTTP error is judged by its status", exchange=self.stack.exchange, error=str(error))
+            return None
         return verdict if isinstance(verdict, Rejected) else None
 
 

@@ -11,6 +11,7 @@ from tickhive.channels import DataType
 from tickhive.errors import ConfigurationError
 from tickhive.events import DATA_TYPE_OF, EVENT_TYPES, Gap, MarketEvent
 from tickhive.redaction import _sanitize_error
+from tickhive.session.faults import FAULTS
 
 Filter: TypeAlias = Callable[[Any], Any]
 """Answers the event itself, a changed copy, None to drop it, or a list of events in its place."""
@@ -29,7 +30,7 @@ class EventFilter:
     def __init__(self, function: Filter, data_types: Iterable[DataType | str], warn: Callable[..., object]) -> None:
         self.function = function
         self.name = getattr(function, "__qualname__", None) or type(function).__qualname__
-        if not callable(function):
+        if not _takes_one(function):
             raise ConfigurationError(f"filter {self.name}: expected a function of one event")
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
             raise ConfigurationError(f"filter {self.name}: it is async; a filter answers at once, write a plain def")
@@ -57,10 +58,10 @@ class EventFilter:
             self.seen += 1
             try:
                 answer = function(event)
-            except Exception as error:
+            except FAULTS as error:
                 self._failed(_sanitize_error(error))
                 answer = event
-            if answer.__class__ in _EVENT_TYPES:
+            if answer.__class__ in _EVENT_TYPES and (event.__class__ is not Gap or answer.__class__ is Gap):
                 out.append(answer)
             elif answer is None and event.__class__ is not Gap:
                 self.dropped += 1
@@ -83,10 +84,14 @@ class EventFilter:
         }
 
     def _several(self, event: MarketEvent, answer: Any) -> list[MarketEvent]:
-        """The events of a list; the event itself for every answer that is no such list, and for a Gap that would go."""
-        if event.__class__ is Gap and (answer is None or answer == []):
-            return [event]
+        """The events of a list; the event itself for every answer that is no such list. A Gap that would go stands
+        before what is answered in its place.
+        """
+        if answer.__class__ in _EVENT_TYPES or answer is None:  # for a Gap
+            answer = [] if answer is None else [answer]
         if isinstance(answer, list) and all(each.__class__ in _EVENT_TYPES for each in answer):
+            if event.__class__ is Gap and not any(each.__class__ is Gap for each in answer):
+                return [event, *answer]
             self.dropped += not answer
             return answer
         if inspect.iscoroutine(answer):
@@ -103,3 +108,16 @@ class EventFilter:
 
 
 _EVENT_TYPES = frozenset(EVENT_TYPES)
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether it may be asked about an event; a class would make an object of it."""
+    if not callable(function) or isinstance(function, type):
+        return False
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        pass  # a built-in does not say what it takes
+    return True

@@ -13,7 +13,7 @@ from tickhive.budget import Budget
 from tickhive.clock import Clock, Handle
 from tickhive.collector.recorded import Recorded, RecordedSocket
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
-from tickhive.errors import ConnectionLost, FetchError
+from tickhive.errors import ConnectionLost, FetchError, PluginError
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Answer, Dial, Event, Fetch, Request
 from tickhive.session.session import Session
@@ -294,8 +294,10 @@ class Leg:
     async def _answer(self, session: Session, fetch: Fetch, name: str) -> None:
         try:
             answer = await self._tools.fetch(fetch)
-        except FetchError as error:
-            self._tools.telemetry.warn_of("fetch", error)
+        except (FetchError, PluginError) as fault:
+            self._tools.telemetry.warn_of("fetch", fault)
+            # One the plugin could not sign was never sent, and would not be the next time.
+            error = fault if isinstance(fault, FetchError) else FetchError(str(fault), retryable=False)
             at = self._now()
             if self._tools.recorded is not None:
                 self._tools.recorded.failed(fetch, error, at)

@@ -18,7 +18,7 @@ from tickhive.collector.pace import Pace
 from tickhive.collector.ticket import redeem
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.turn import Turn
-from tickhive.errors import ConnectionFailed, ConnectionLost, CredentialsError, FetchError
+from tickhive.errors import ConnectionFailed, ConnectionLost, CredentialsError, FetchError, PluginError
 from tickhive.plugin.contract import Dial
 from tickhive.session.session import Session
 from tickhive.transport import Connection, open_connection
@@ -236,7 +236,8 @@ class Link:
                 self._dialling = False
                 self._refused(error)
                 continue
-            except (ConnectionFailed, FetchError) as error:
+            except (ConnectionFailed, FetchError, PluginError) as error:
+                # One answer a plugin cannot read (a page about maintenance) may be followed by one it can.
                 self._dialling = False
                 self._failed(error)
                 continue

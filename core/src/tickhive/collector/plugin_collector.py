@@ -22,7 +22,7 @@ from tickhive.collector.telemetry import CollectorStatus
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.wanted import listed, resolve
 from tickhive.credentials import CredentialSource
-from tickhive.errors import ConfigurationError, CredentialsError, FetchError
+from tickhive.errors import ConfigurationError, CredentialsError, FetchError, PluginError
 from tickhive.events import Gap, InstrumentUpdate, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin.contract import Dial
@@ -331,7 +331,7 @@ class PluginCollector(BaseDataCollector):
             await self.clock.sleep(LISTING_SECONDS)
             try:
                 await access.learn_instruments(again_after=LISTING_SECONDS / 2)
-            except FetchError as error:
+            except (FetchError, PluginError) as error:
                 text = self._telemetry.record_error("instruments", error)
                 self._telemetry.log.warning("the list of instruments could not be read", error=text)
 
@@ -340,7 +340,7 @@ class PluginCollector(BaseDataCollector):
         while True:
             try:
                 return await self._change(lambda config: config)
-            except FetchError as error:
+            except (FetchError, PluginError) as error:
                 self._telemetry.warn_of("following the listings", error)
             except ConfigurationError as error:
                 self._telemetry.warn_of("following the listings", error)

@@ -31,5 +31,5 @@ async def redeem(dial: Dial, fetch_all: Callable[[Fetch], Awaitable[Sequence[Eve
         parts = urlsplit(url)
         for token in (*(value for _, value in parse_qsl(parts.query)), *parts.path.split("/")):
             if len(token) >= _SHORTEST_TOKEN:
-                add_secret(token)
+                add_secret(token, passing=True)
     return evolve(dial, urls=found.urls, headers={**dial.headers, **found.headers})

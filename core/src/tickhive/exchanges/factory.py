@@ -213,7 +213,7 @@ def _collector_type(stack: ExchangeStack) -> Callable[..., BaseDataCollector]:
 
     try:
         answer = stack.call.collector()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise stack.refuse(
             f"its collector hook failed: {type(error).__name__}: {error}", "Report this to its authors"
         ) from error

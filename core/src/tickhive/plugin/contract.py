@@ -253,7 +253,11 @@ class SessionView(Protocol):
 
     @property
     def dial(self) -> Dial | None:
-        """The socket's Dial."""
+        """The socket's Dial.
+
+        In a replay it carries no channels and has the key of the first Dial of ``connect`` whose address is the
+        recorded one, unless the recording says what the socket was there for; "recorded ..." where none has it.
+        """
 
     @property
     def settings(self) -> Any:

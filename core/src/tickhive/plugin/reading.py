@@ -21,8 +21,10 @@ Numeral: TypeAlias = Annotated[str, Meta(max_length=64)]
 """A number written as text; many venues leave it empty where there is none."""
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=(2**63 - 1) // NS_PER_MS)]
 """A time in milliseconds since 1970; it fits in 64 bits as ns too."""
-Count: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer that fits in 64 bits, as everything behind a plugin assumes."""
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""The same from zero on: an id, a number in a sequence."""
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What a frame of any bytes can make a reader raise: wrong shapes, text that is no UTF-8, numbers that are none,

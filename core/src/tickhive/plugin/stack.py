@@ -93,7 +93,7 @@ class ExchangeStack:
             goes = deprecations(plugin, hooks, api_version)
         except PluginFaults as faults:
             raise refuse(faults.cause, faults.remedy) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             cause = f"its members cannot be read: {type(error).__name__}: {error}"
             raise refuse(cause, "Report this to its authors") from error
         stack = cls(
@@ -204,7 +204,7 @@ class ExchangeStack:
     def _ask_settings_type(self) -> type:
         try:
             answer = self.call.settings()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.refuse(
                 f"its settings hook failed: {type(error).__name__}: {error}", "Report this to its authors"
             ) from error

@@ -13,6 +13,9 @@ from tickhive.errors import RecordingError
 class Packer(Protocol):
     """One compressed stream. What was given before a ``flush`` can be read though the stream never ends."""
 
+    holds: bool
+    """Whether some of what was given may wait for a ``flush``."""
+
     def pack(self, data: bytes) -> bytes:
         """Take more of the plain stream, give what is ready of the packed one."""
 
@@ -24,6 +27,8 @@ class Packer(Protocol):
 
 
 class _Plain:
+    holds = False
+
     def pack(self, data: bytes) -> bytes:
         return data
 
@@ -35,6 +40,8 @@ class _Plain:
 
 
 class _Gzip:
+    holds = True
+
     def __init__(self) -> None:
         self._stream = zlib.compressobj(wbits=31)
 
@@ -49,6 +56,8 @@ class _Gzip:
 
 
 class _Zstd:
+    holds = True
+
     def __init__(self, zstandard: Any) -> None:
         self._stream = zstandard.ZstdCompressor().compressobj()
         self._block = zstandard.COMPRESSOBJ_FLUSH_BLOCK

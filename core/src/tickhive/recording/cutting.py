@@ -28,6 +28,7 @@ from tickhive.recording.owners import host_of, owners_of
 from tickhive.recording.reader import Line
 from tickhive.recording.replay import Carried
 from tickhive.recording.timeline import Moment, in_time, survey
+from tickhive.session.faults import FAULTS
 from tickhive.session.view import OutsideView
 
 
@@ -144,7 +145,7 @@ class _Scissors:
         view = self._view(stack, (moment.file, moment.line.connection, moment.line.url))
         try:
             events = list(stack.bound("parse")(view, moment.line.frame, moment.at))
-        except Exception:
+        except FAULTS:
             events = [Malformed("parse raised")]  # what breaks a plugin is what is looked for
         view.instruments.extend(event.instrument for event in events if isinstance(event, InstrumentUpdate))
         data = [event for event in events if isinstance(event, MarketEvent)]
@@ -159,7 +160,7 @@ class _Scissors:
         try:
             answer = Answer(line.status or 200, line.frame)
             events = list(stack.call.read(session=view, fetch=Fetch(line.url), answer=answer, at=moment.at) or ())
-        except Exception:
+        except FAULTS:
             return within
         listed = [event.instrument for event in events if isinstance(event, InstrumentUpdate)]
         view.instruments.extend(listed)

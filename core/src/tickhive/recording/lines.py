@@ -63,4 +63,8 @@ def _content(frame: bytes | str, mask: Callable[[str], str] | None) -> bytes:
             return b'"base64":"%b"' % base64.b64encode(frame)
     else:
         text = frame
-    return b'"text":' + _json(text if mask is None else mask(text))
+    text = text if mask is None else mask(text)
+    try:
+        return b'"text":' + _json(text)
+    except UnicodeEncodeError:  # JSON of a venue may spell half a character
+        return b'"text":' + _json(text.encode("utf-8", "replace").decode())

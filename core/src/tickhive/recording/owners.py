@@ -10,6 +10,7 @@ from tickhive.errors import PluginError, RecordingError, UnknownExchangeError
 from tickhive.plugin.registry import PluginRegistry
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.recording.timeline import Survey
+from tickhive.session.faults import FAULTS
 
 
 def owners_of(
@@ -60,7 +61,7 @@ def host_of(url: str) -> str:
 def _hosts_of(stack: ExchangeStack) -> Sequence[str]:
     try:
         return [host.lower() for host in stack.call.hosts() or ()]
-    except Exception as error:
+    except FAULTS as error:
         cause = f"its hosts hook failed: {type(error).__name__}: {error}"
         raise stack.refuse(cause, "Report this to its authors") from error
 

@@ -25,6 +25,7 @@ from tickhive.events import Gap, InstrumentUpdate, MarketEvent
 from tickhive.plugin.contract import Answer, Dial, Fetch
 from tickhive.plugin.registry import PluginRegistry, default_registry
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.recording.dials import OwnDials
 from tickhive.recording.owners import host_of, owners_of
 from tickhive.recording.reader import Line
 from tickhive.recording.timeline import Moment, in_time, read_together, survey
@@ -181,6 +182,7 @@ class _Track:
     stack: ExchangeStack
     feed: Feed
     answers: Session
+    dials: OwnDials
     sockets: dict[tuple[int, int, str], Session] = field(factory=dict)
     finished: list[Session] = field(factory=list)
     wanted: dict[str, tuple[Session, Fetch]] = field(factory=dict)
@@ -188,8 +190,10 @@ class _Track:
     @classmethod
     def of(cls, stack: ExchangeStack, *, verify_checksums: bool) -> _Track:
         instruments = InstrumentTable(stack.exchange)
-        feed = Feed(stack, stack.exchange, stack.settings_type(), instruments, verify_checksums=verify_checksums)
-        return cls(stack, feed, Session(stack, Dial("recorded answers", (), ()), feed))
+        settings = stack.settings_type()
+        feed = Feed(stack, stack.exchange, settings, instruments, verify_checksums=verify_checksums)
+        answers = Session(stack, Dial("recorded answers", (), ()), feed)
+        return cls(stack, feed, answers, OwnDials(stack, settings))
 
     def play(self, moment: Moment, result: ReplayResult) -> list[MarketEvent]:
         """Give one line to whoever would have received it live."""
@@ -255,8 +259,9 @@ class _Track:
         key = (moment.file, line.connection, line.url)
         session = self.sockets.get(key)
         if session is None:
-            dial = Dial(f"recorded {moment.file}.{line.connection} {line.url}", (line.url,), ())
-            session = self.sockets[key] = self._open(dial, moment.at)
+            own = self.dials.of(line.url)
+            name = own.key if own is not None else f"recorded {moment.file}.{line.connection} {line.url}"
+            session = self.sockets[key] = self._open(Dial(name, (line.url,), ()), moment.at)
         return session
 
     def _known(self, moment: Moment) -> Session | None:

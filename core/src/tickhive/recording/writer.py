@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,6 +108,7 @@ class Recorder:
         # The thread's own from here on.
         self._make_packer = packer_of(self.path)
         self._part = self._parts = 0
+        self._unsure = 0
         self._now_writing = self.path
         self._bytes_before = self._part_bytes = 0
         self._file = self._begin_part()
@@ -212,6 +214,11 @@ class Recorder:
             pass
         except Exception as error:
             self._fault(error, "a defect ended the recording; collecting goes on")
+            told = self._error
+            with suppress(Exception):
+                self._put(self._packer.end())
+                self._unsure = 0
+            self._error = told
         self._end()
 
     def _write_all(self) -> None:
@@ -233,16 +240,23 @@ class Recorder:
                 due = None
                 self._flush()
         self._put(self._packer.end())
+        self._unsure = 0
 
     def _take(self, item: _Item) -> None:
         mask = default_redactor.mask_frame if item.mask else None
-        self._put(self._packer.pack(rows(*item[:7], mask)))
+        data = rows(*item[:7], mask)
+        self._unsure += len(item.frames)
+        with self._lock:
+            self._lines += len(item.frames)
+        self._put(self._packer.pack(data))
+        if not self._packer.holds:
+            self._unsure = 0
         with self._lock:
             self._pending -= item.cost
-            self._lines += len(item.frames)
 
     def _flush(self) -> None:
         self._put(self._packer.flush())
+        self._unsure = 0
         if self._part_bytes < self._max_bytes:
             return
         self._put(self._packer.end())
@@ -314,6 +328,9 @@ class Recorder:
                 item = self._queue.get()
                 self._dropped += len(item.frames) if item is not None else 0
             self._pending = 0
+            # What was packed, or half written, and could not be flushed is in no file.
+            self._lines -= self._unsure
+            self._dropped += self._unsure
         try:
             self._file.close()
         except OSError as error:

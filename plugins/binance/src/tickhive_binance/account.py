@@ -16,7 +16,7 @@ from msgspec import Struct
 from tickhive.channels import DataType
 from tickhive.events import Balance, Fill, Order, OrderStatus, Position, PositionSide, Side
 from tickhive.plugin import Alive, Event, Goodbye, SessionView, Unknown
-from tickhive.plugin.reading import NS_PER_MS, Count, Millis, Numeral, Text, exact, number
+from tickhive.plugin.reading import NS_PER_MS, Int64, Millis, Numeral, Text, exact, number
 from tickhive_binance.values import above_zero, moment
 
 STATUS: dict[str, OrderStatus] = {
@@ -86,7 +86,7 @@ class SpotOrder(Struct, gc=False):
     p: Numeral
     x: Text
     X: Text
-    i: Count
+    i: Int64
     z: Numeral
     T: Millis
     C: Text = ""
@@ -95,7 +95,7 @@ class SpotOrder(Struct, gc=False):
     L: Numeral = ""
     n: Numeral | None = ""
     N: Text | None = ""
-    t: Count = -1
+    t: Int64 = -1
     m: bool = False
     O: Millis = 0  # noqa: E741
     Z: Numeral = ""
@@ -153,7 +153,7 @@ class FuturesOrder(Struct, gc=False):
     p: Numeral
     x: Text
     X: Text
-    i: Count
+    i: Int64
     z: Numeral
     T: Millis
     ap: Numeral = ""
@@ -161,7 +161,7 @@ class FuturesOrder(Struct, gc=False):
     L: Numeral = ""
     n: Numeral | None = ""
     N: Text | None = ""
-    t: Count = -1
+    t: Int64 = -1
     m: bool = False
     R: bool = False
     ps: Slot = "BOTH"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Balance, Gap, Order, Position
 from tickhive.plugin import Dial, Event, Fetch, SessionView, Unknown
-from tickhive.plugin.reading import Count, Millis, Numeral, Text, exact, number
+from tickhive.plugin.reading import Int64, Millis, Numeral, Text, exact, number
 from tickhive_binance.account import SIDES, SLOTS, STATUS, BuySell, Slot, position_id, symbol_of
 from tickhive_binance.fetches import fetch_for, read_rows
 from tickhive_binance.settings import BinanceSettings
@@ -85,7 +85,7 @@ class _PositionRow(Struct, gc=False, rename="camel"):
 
 class _OrderRow(Struct, gc=False, rename="camel"):
     symbol: Text
-    order_id: Count
+    order_id: Int64
     status: Text
     side: BuySell
     type: Text

@@ -27,7 +27,7 @@ from tickhive.plugin import (
     Unsubscribed,
     hookimpl,
 )
-from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Count, Text, brief
+from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Int64, Text, brief
 from tickhive_binance.account import EVENTS as ACCOUNT_EVENTS
 from tickhive_binance.codes import kind_of, reason_of
 from tickhive_binance.instruments import ContractRow, contract
@@ -63,7 +63,7 @@ def parse(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
 
 
 class _Error(Struct, gc=False):
-    code: Count = 0
+    code: Int64 = 0
     msg: str = ""
 
 
@@ -77,8 +77,8 @@ class _Envelope(Struct, gc=False):
     event: Raw = _ABSENT
     id: int | Text | None = None
     result: Raw = _ABSENT
-    status: Count = 200
-    code: Count | None = None
+    status: Int64 = 200
+    code: Int64 | None = None
     msg: str = ""
     error: _Error | None = None
 
@@ -88,8 +88,8 @@ class _Glance(Struct, gc=False):
 
     e: Text = ""
     s: Text = ""
-    st: Count = 0
-    u: Count | None = None
+    st: Int64 = 0
+    u: Int64 | None = None
     i: Any = None
     o: Any = None
 

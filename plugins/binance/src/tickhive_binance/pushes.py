@@ -30,7 +30,7 @@ from tickhive.events import (
     Trade,
 )
 from tickhive.plugin import Event
-from tickhive.plugin.reading import NS_PER_MS, Count, Millis, Numeral, Text, exact, number, positive
+from tickhive.plugin.reading import NS_PER_MS, Int64, Millis, Numeral, Text, exact, number, positive
 from tickhive_binance.market import Market
 from tickhive_binance.values import above_zero
 
@@ -84,7 +84,7 @@ class Kind:
 class TradeRow(Struct, gc=False):
     """``trade``: an execution. ``m``: the buyer is the maker, so the taker sold."""
 
-    t: Count
+    t: Int64
     p: Numeral
     q: Numeral
     T: Millis
@@ -105,11 +105,11 @@ def trade(row: TradeRow, target: Target, exchange: str, at: int) -> Sequence[Eve
 class AggTradeRow(Struct, gc=False):
     """``aggTrade``: the executions ``f`` to ``l`` of one taker order at one price."""
 
-    a: Count
+    a: Int64
     p: Numeral
     q: Numeral
-    f: Count
-    l: Count  # noqa: E741
+    f: Int64
+    l: Int64  # noqa: E741
     T: Millis
     m: bool
 
@@ -134,7 +134,7 @@ def futures_trade(row: AggTradeRow, target: Target, exchange: str, at: int) -> S
 class QuoteRow(Struct, gc=False):
     """``bookTicker``: spot sends no time."""
 
-    u: Count
+    u: Int64
     b: Numeral
     B: Numeral
     a: Numeral
@@ -155,8 +155,8 @@ class SpotDepthRow(Struct, gc=False):
     """``depth`` of the spot market: the changes ``U`` to ``u``."""
 
     E: Millis
-    U: Count
-    u: Count
+    U: Int64
+    u: Int64
     b: list[Level]
     a: list[Level]
 
@@ -170,9 +170,9 @@ class DepthRow(Struct, gc=False):
     """``depth`` of futures. The numbers are counted over all symbols: ``pu`` is the last ``u`` of this one."""
 
     T: Millis
-    U: Count
-    u: Count
-    pu: Count
+    U: Int64
+    u: Int64
+    pu: Int64
     b: list[Level]
     a: list[Level]
 
@@ -185,7 +185,7 @@ def depth(row: DepthRow, target: Target, exchange: str, at: int) -> Sequence[Eve
 class SpotPartialRow(Struct, gc=False, rename="camel"):
     """``depth5``, ``depth10``, ``depth20`` of the spot market: neither symbol nor time."""
 
-    last_update_id: Count
+    last_update_id: Int64
     bids: list[Level]
     asks: list[Level]
 

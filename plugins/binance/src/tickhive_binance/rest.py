@@ -26,7 +26,7 @@ from tickhive.plugin import (
     Unknown,
     hookimpl,
 )
-from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Count, Millis, Numeral, Text, brief, exact, positive
+from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Int64, Millis, Numeral, Text, brief, exact, positive
 from tickhive_binance.account_rest import READERS as ACCOUNT_READERS
 from tickhive_binance.account_rest import account_snapshot, listen_key, order_details
 from tickhive_binance.codes import kind_of, reason_of
@@ -146,7 +146,7 @@ def _candles(settings: BinanceSettings, channel: Channel, first: int, last: int)
 
 
 class _Failure(Struct, gc=False):
-    code: Count = 0
+    code: Int64 = 0
     msg: str = ""
 
 
@@ -155,7 +155,7 @@ class _Listing(Struct, gc=False):
 
 
 class _Book(Struct, gc=False, rename="camel"):
-    last_update_id: Count
+    last_update_id: Int64
     bids: list[Level]
     asks: list[Level]
     t: Millis = msgspec.field(name="T", default=0)
@@ -164,7 +164,7 @@ class _Book(Struct, gc=False, rename="camel"):
 class _PastTrade(Struct, gc=False, rename="camel"):
     """An execution of ``trades`` and ``historicalTrades``."""
 
-    id: Count
+    id: Int64
     price: Numeral
     qty: Numeral
     time: Millis

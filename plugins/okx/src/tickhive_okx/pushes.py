@@ -32,7 +32,7 @@ from tickhive.events import (
     Trade,
 )
 from tickhive.plugin import BookChecksum, Event, SessionView, Unknown
-from tickhive.plugin.reading import NS_PER_MS, Count, Millis, Numeral, Text, exact, number, positive
+from tickhive.plugin.reading import NS_PER_MS, Int64, Millis, Numeral, Text, exact, number, positive
 from tickhive_okx.instruments import InstrumentRow, instrument
 from tickhive_okx.values import moment
 
@@ -92,7 +92,7 @@ class TradeRow(Struct, gc=False, rename="camel"):
     sz: Numeral
     side: Side
     ts: Millis
-    count: Count = 1
+    count: Int64 = 1
 
 
 def trades(push: Rows[TradeRow], session: SessionView, at: int) -> Sequence[Event]:
@@ -145,9 +145,9 @@ class BookRow(Struct, gc=False, rename="camel"):
     bids: list[Level]
     ts: Millis
     # Recordings of 2022 carry neither number; since June 2026 the checksum is 0, which means there is none.
-    seq_id: Count | None = None
-    prev_seq_id: Count | None = None
-    checksum: Count = 0
+    seq_id: Int64 | None = None
+    prev_seq_id: Int64 | None = None
+    checksum: Int64 = 0
 
 
 def books(push: Push[BookRow], session: SessionView, at: int) -> Sequence[Event]:

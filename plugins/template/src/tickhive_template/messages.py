@@ -13,18 +13,11 @@ from msgspec import Meta, Struct
 
 from tickhive.plugin import Level, Side
 
+# LEAST and MOST: ``Decimal`` by itself takes "NaN" and "1e999999" for numbers too.
+from tickhive.plugin.reading import LEAST, MOST, Count, Millis
+
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z0-9]+$", max_length=20)]
 """A currency."""
-Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, lt=2**63 // 1_000_000)]
-"""A time since 1970; it must fit 64 bits as ns, which is how tickhive counts."""
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""An id or a number in a sequence."""
-
-LEAST, MOST = Decimal("1e-18"), Decimal("1e18")
-"""No price or size lies outside. ``Decimal`` by itself takes "NaN" and "1e999999" for numbers too."""
-
-UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
-"""What decoding raises for shapes, text that is no UTF-8, comparisons with "NaN", and absurdly deep nesting."""
 
 
 # Many of these live for a moment only; without gc they cost the garbage collector nothing.
@@ -37,7 +30,7 @@ class Trade(Message, tag="trade"):
 
     market: str
     id: Count
-    time: Milliseconds
+    time: Millis
     side: Side
     price: Decimal  # exact: a float would round
     size: Decimal
@@ -52,7 +45,7 @@ class Snapshot(Message, tag="snapshot"):
 
     market: str
     number: Count
-    time: Milliseconds
+    time: Millis
     bids: list[Level]
     asks: list[Level]
 
@@ -62,7 +55,7 @@ class Update(Message, tag="update"):
 
     market: str
     number: Count
-    time: Milliseconds
+    time: Millis
     bids: list[Level]
     asks: list[Level]
 
@@ -114,7 +107,7 @@ class Market(Struct, gc=False):
 class Markets(Struct, gc=False):
     """The answer to ``GET /v1/markets``."""
 
-    markets: list[Market]
+    markets: list[msgspec.Raw]  # read one by one: a bad one costs no other
 
 
 class Trades(Struct, gc=False):
@@ -131,4 +124,5 @@ KINDS = {kind.__struct_config__.tag for kind in get_args(Frame)}
 decode_frame = msgspec.json.Decoder(Frame).decode
 decode_kind = msgspec.json.Decoder(Kind).decode
 decode_markets = msgspec.json.Decoder(Markets).decode
+decode_market = msgspec.json.Decoder(Market).decode
 decode_trades = msgspec.json.Decoder(Trades).decode

@@ -19,6 +19,7 @@ from tickhive.plugin import (
     Unsubscribed,
     hookimpl,
 )
+from tickhive.plugin.reading import UNREADABLE
 from tickhive_template import messages
 
 NS_PER_MS = 1_000_000
@@ -31,7 +32,7 @@ def parse(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
     """Read a frame that was received ``at`` (ns UTC). It never raises: what cannot be read is an event too."""
     try:
         said: messages.Frame = messages.decode_frame(frame)
-    except messages.UNREADABLE as error:
+    except UNREADABLE as error:
         return [_unreadable(frame, error)]
     match said:  # the most frequent first
         case messages.Trade():
@@ -65,6 +66,6 @@ def _unreadable(frame: bytes, error: Exception) -> Event:
     """A kind of frame that this file does not know is Unknown, everything else Malformed; neither quotes the frame."""
     try:
         kind = messages.decode_kind(frame).type
-    except messages.UNREADABLE:
+    except UNREADABLE:
         return Malformed(str(error)[:200])
     return Malformed(f"{kind}: {error}"[:200]) if kind in messages.KINDS else Unknown(f"type {kind[:40]!r}")

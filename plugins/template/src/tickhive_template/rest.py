@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
+
 from tickhive.plugin import (
     Answer,
     Channel,
@@ -21,6 +23,7 @@ from tickhive.plugin import (
     hookimpl,
     make_symbol,
 )
+from tickhive.plugin.reading import UNREADABLE, brief
 from tickhive_template import messages
 from tickhive_template.parsing import trade
 
@@ -57,16 +60,19 @@ def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequenc
     url = urlsplit(fetch.url)
     try:
         if url.path.endswith(MARKETS):
-            listed = messages.decode_markets(answer.body).markets
-            return [_listing(session, market, at) for market in listed]
+            return [_listing(session, row, at) for row in messages.decode_markets(answer.body).markets]
         if url.path.endswith(TRADES):
             return _missed_trades(session, fetch, messages.decode_trades(answer.body).trades, at)
-    except messages.UNREADABLE as error:
-        return [Malformed(f"{url.path}: {error}"[:200])]
+    except UNREADABLE as error:
+        return [Malformed(f"{url.path}: {brief(error)}")]
     return [Unknown(f"the answer of {url.path[:80]}")]
 
 
-def _listing(session: SessionView, market: messages.Market, at: int) -> Event:
+def _listing(session: SessionView, row: msgspec.Raw, at: int) -> Event:
+    try:
+        market = messages.decode_market(row)
+    except UNREADABLE as error:
+        return Malformed(f"{MARKETS}: {brief(error)}")
     instrument = Instrument(
         exchange=session.exchange,
         symbol=make_symbol(market.base, market.quote),

@@ -142,3 +142,16 @@ def test_tables_that_are_none_are_refused(more: dict[str, Any], problem: str) ->
     with pytest.raises(ConfigurationError) as caught:
         ServiceConfig.from_tables(tables(**more))
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["middleware", "filters"])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("acne", "did you mean 'acme'?"), ("quite-another", "none of this name is installed")]
+)
+def test_an_exchange_nobody_collects_is_a_typing_mistake(table: str, name: str, hint: str) -> None:
+    use = {"middleware": "our_hooks:Shop.counter", "filters": "our_hooks:keep"}[table]
+    with pytest.raises(ConfigurationError) as refused:
+        ServiceConfig.from_tables(tables(**{table: [{"use": use, "exchanges": ["globex", name]}]}))
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{table}[0].exchanges: no collector uses {name!r}")
+    assert hint in problem

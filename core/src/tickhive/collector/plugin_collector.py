@@ -148,15 +148,17 @@ class PluginCollector(BaseDataCollector):
         self._tasks.remove_task(f"{self.name}: listings")
         self._tasks.remove_task(f"{self.name}: follow listings")
         connections = self._connections
-        if connections is not None:
-            await connections.stop()
-            self._connections = None
-            add_up(self._totals, connections.statistics())
-        if self._feed is not None:
-            self.deliver(self._feed.finish())
-        if self._access is not None:
-            await self._access.leave(self)
-        self._guard.end()
+        try:
+            if connections is not None:
+                await connections.stop()
+                self._connections = None
+                add_up(self._totals, connections.statistics())
+            if self._feed is not None:
+                self.deliver(self._feed.finish())
+            if self._access is not None:
+                await self._access.leave(self)
+        finally:
+            self._guard.end()
 
     async def _replace_connections(self, reason: str, timeout_seconds: float) -> bool:
         """Roll every link over; not where the account's secrets are others than those its sockets use."""

@@ -111,7 +111,7 @@ def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequenc
 def refused(fetch: Fetch, answer: Answer) -> Rejected | None:
     """What does this HTTP error (4xx, 5xx) mean? ``rate`` and ``retry`` are asked again later, ``credentials`` ends the
     feed. Default, and for None: by the status. 401 to a signed request is the credentials, 418 and 429 a limit, 408,
-    425 and 5xx may pass; anything else cannot succeed as it is.
+    425 and 5xx may pass; anything else cannot succeed as it is. Raising counts as None.
     """
     raise AssertionError("a specification is not called")
 

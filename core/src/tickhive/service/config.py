@@ -170,7 +170,10 @@ class ServiceConfig:
             "collectors", [(each.name or each.default_name) if each else None for each in collectors], problems
         )
         _check_names("sinks", [each.name if each else None for each in sinks], problems)
-        _check_exchanges(exchanges, {each.exchange for each in collectors if each}, problems)
+        used = {each.exchange for each in collectors if each}
+        _check_exchanges(exchanges, used, problems)
+        _check_named_exchanges("middleware", middleware, used, problems)
+        _check_named_exchanges("filters", filters, used, problems)
         _check_accounts(_named(tables, "accounts"), accounts, collectors, problems)
         if problems:
             raise ConfigurationError(problems, str(source) if source else None)
@@ -335,6 +338,18 @@ def _check_names(section: str, names: Sequence[str | None], problems: list[str])
             problems.append(
                 f"{section}[{index}].name: {name!r} is taken by {section}[{first[name]}]; give one of them another name"
             )
+
+
+def _check_named_exchanges(
+    table: str, named: Sequence[MiddlewareConfig | FilterConfig], used: set[str], problems: list[str]
+) -> None:
+    """What is meant for certain exchanges must be meant for some that are collected, or could be."""
+    for index, each in enumerate(named):
+        for name in each.exchanges:
+            if name not in used and name not in ExchangeFactory.get_supported_exchanges():
+                close = difflib.get_close_matches(name, used, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else "and none of this name is installed"
+                problems.append(f"{table}[{index}].exchanges: no collector uses {name!r}; {hint}")
 
 
 def _check_exchanges(settings: Mapping[str, Any], used: set[str], problems: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickhive.plugin import Malformed
 from tickhive.plugin.reading import (
     LEAST,
     MOST,
@@ -22,6 +23,8 @@ from tickhive.plugin.reading import (
     exact,
     number,
     positive,
+    read_rows,
+    whole_number,
 )
 
 
@@ -72,3 +75,16 @@ def test_bounds_hold_while_decoding(form: object, good: object, bad: object) -> 
     with pytest.raises(UNREADABLE) as refused:
         decode(msgspec.json.encode(bad))
     assert len(brief(refused.value)) <= 160
+
+
+def test_a_bad_row_costs_no_other() -> None:
+    rows = msgspec.json.Decoder(list[msgspec.Raw]).decode(b'[1, "two", 3]')
+    events = read_rows(rows, lambda raw: [msgspec.json.decode(raw, type=int)], "numbers")
+    assert [type(event) for event in events] == [int, Malformed, int]
+    assert events[1].why.startswith("numbers: ValidationError")
+
+
+@pytest.mark.parametrize("text", [None, "", "-1", "1.5", "abc", "²", "1" * 20, str(2**63)])
+def test_what_is_no_whole_number_is_none(text: str | None) -> None:
+    assert whole_number(text) is None
+    assert whole_number(str(2**63 - 1)) == 2**63 - 1

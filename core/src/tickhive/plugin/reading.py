@@ -5,12 +5,15 @@ Nobody has to use it. The types are for the fields of msgspec structs: what does
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
+
+from tickhive.plugin.contract import Malformed
 
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
@@ -84,3 +87,26 @@ def number(text: str) -> Decimal | None:
 def brief(error: Exception) -> str:
     """An error in a short line, for ``Malformed``."""
     return f"{type(error).__name__}: {error}"[:160]
+
+
+def whole_number(text: str | None) -> int | None:
+    """Read an id that is a number; None for one that is not, or that fits no 64 bits.
+
+    >>> whole_number("280232"), whole_number("2a0da34e")
+    (280232, None)
+    """
+    if text is None or len(text) > 19 or not (text.isascii() and text.isdecimal()):
+        return None
+    value = int(text)
+    return value if value < 2**63 else None
+
+
+def read_rows(rows: Iterable[Raw], reader: Callable[[Raw], Sequence[Any]], what: str) -> list[Any]:
+    """Read the rows of a list each by itself: a bad one is Malformed and costs no other. ``what`` names the list."""
+    events: list[Any] = []
+    for row in rows:
+        try:
+            events += reader(row)
+        except UNREADABLE as error:
+            events.append(Malformed(f"{what}: {brief(error)}"))
+    return events

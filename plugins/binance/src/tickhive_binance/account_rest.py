@@ -10,9 +10,9 @@ from msgspec import Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Balance, Gap, Order, Position
 from tickhive.plugin import Dial, Event, Fetch, SessionView, Unknown
-from tickhive.plugin.reading import Int64, Millis, Numeral, Text, exact, number
+from tickhive.plugin.reading import Int64, Millis, Numeral, Text, exact, number, read_rows
 from tickhive_binance.account import SIDES, SLOTS, STATUS, BuySell, Slot, position_id, symbol_of
-from tickhive_binance.fetches import fetch_for, read_rows
+from tickhive_binance.fetches import fetch_for, rows_of
 from tickhive_binance.settings import BinanceSettings
 from tickhive_binance.values import above_zero, moment
 
@@ -155,7 +155,7 @@ def _read_positions(
         symbol, time = symbol_of(session, row.symbol), moment(row.update_time)
         return [Position(session.exchange, symbol, time, at, session.account, id, slot, size, *prices, *about)]
 
-    return read_rows(body, one, "positionRisk")
+    return read_rows(rows_of(body), one, "positionRisk")
 
 
 def _order(session: SessionView, raw: bytes, at: int) -> Sequence[Event]:
@@ -176,7 +176,7 @@ def _order(session: SessionView, raw: bytes, at: int) -> Sequence[Event]:
 
 def _read_orders(session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int) -> Sequence[Event]:
     """All open orders."""
-    return read_rows(body, lambda raw: _order(session, raw, at), "openOrders")
+    return read_rows(rows_of(body), lambda raw: _order(session, raw, at), "openOrders")
 
 
 def _read_order(session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int) -> Sequence[Event]:

@@ -26,11 +26,23 @@ from tickhive.plugin import (
     Unknown,
     hookimpl,
 )
-from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Int64, Millis, Numeral, Text, brief, exact, positive
+from tickhive.plugin.reading import (
+    NS_PER_MS,
+    UNREADABLE,
+    Int64,
+    Millis,
+    Numeral,
+    Text,
+    brief,
+    exact,
+    positive,
+    read_rows,
+    whole_number,
+)
 from tickhive_binance.account_rest import READERS as ACCOUNT_READERS
 from tickhive_binance.account_rest import account_snapshot, listen_key, order_details
 from tickhive_binance.codes import kind_of, reason_of
-from tickhive_binance.fetches import WEIGHT, fetch_for, read_rows
+from tickhive_binance.fetches import WEIGHT, fetch_for, rows_of
 from tickhive_binance.instruments import InstrumentRow, instrument
 from tickhive_binance.market import weight_of
 from tickhive_binance.pushes import AggTradeRow, Target, kinds, volumes
@@ -105,7 +117,7 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
         return _candles(settings, channel, gap.start // NS_PER_MS - step, gap.end // NS_PER_MS + step)
     if channel.data_type is not DataType.TRADE or not settings.backfill_trades:
         return None
-    first, last = _number(gap.first_id), _number(gap.last_id)
+    first, last = whole_number(gap.first_id), whole_number(gap.last_id)
     if first is None or last is None:
         return None
     path = settings.market.history
@@ -114,10 +126,6 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
             return None
         path = "historicalTrades"
     return _trades(settings, channel, path, max(first - 1, last - settings.backfill_trades, 0), last)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
 
 
 def _span(interval: str) -> int:
@@ -280,12 +288,12 @@ def _read_trades(
         side: Any = "sell" if row.is_buyer_maker else "buy"
         return [Trade(exchange, symbol, row.time * NS_PER_MS, at, str(row.id), side, price, size)]
 
-    events: list[Event | Fetch] = [*read_rows(body, one, "trades")]
+    events: list[Event | Fetch] = [*read_rows(rows_of(body), one, "trades")]
     for event in events:
         if isinstance(event, Trade):
             event.late = True
-    until, first, channel = _number(query.get("until")), _number(query.get("fromId")), fetch.channel
-    full = len(ids) >= (_number(query.get("limit")) or 1)
+    until, first, channel = whole_number(query.get("until")), whole_number(query.get("fromId")), fetch.channel
+    full = len(ids) >= (whole_number(query.get("limit")) or 1)
     # A page that does not lead upwards would be asked for for ever.
     if full and channel is not None and until is not None and first is not None and first <= ids[-1] < until:
         path = urlsplit(fetch.url).path.rpartition("/")[2]
@@ -309,9 +317,9 @@ def _read_candles(
         closed = row.end * NS_PER_MS < at
         return [Candle(*about, *prices, *volume(row.volume, row.quote_volume), closed, late=True)]
 
-    events: list[Event | Fetch] = [*read_rows(body, one, "klines")]
-    until, first, channel = _number(query.get("until")), _number(query.get("startTime")), fetch.channel
-    full = len(starts) >= (_number(query.get("limit")) or 1)
+    events: list[Event | Fetch] = [*read_rows(rows_of(body), one, "klines")]
+    until, first, channel = whole_number(query.get("until")), whole_number(query.get("startTime")), fetch.channel
+    full = len(starts) >= (whole_number(query.get("limit")) or 1)
     if full and channel is not None and until is not None and first is not None and first <= starts[-1] < until:
         events.append(_candles(session.settings, channel, starts[-1] + 1, until))
     return events

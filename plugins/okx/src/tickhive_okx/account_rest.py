@@ -11,8 +11,9 @@ from msgspec import Raw
 from tickhive.channels import Channel, DataType
 from tickhive.events import Gap
 from tickhive.plugin import Event, Fetch, SessionView
+from tickhive.plugin.reading import read_rows
 from tickhive_okx.account import FillRow, OrderRow, fill, order
-from tickhive_okx.fetches import fetch_for, read_rows
+from tickhive_okx.fetches import fetch_for
 from tickhive_okx.settings import OKXSettings
 
 ORDERS_PENDING, ORDER_DETAILS, FILLS = "trade/orders-pending", "trade/order", "trade/fills"

@@ -14,12 +14,12 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import BookSnapshot, Candle, Gap, InstrumentUpdate, Trade
 from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, Rejected, SessionView, Unknown, hookimpl
-from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Text
+from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Text, read_rows, whole_number
 from tickhive_okx.account_rest import FILLS, ORDER_DETAILS, ORDERS_PENDING, account_snapshot, order_details
 from tickhive_okx.account_rest import READERS as ACCOUNT_READERS
 from tickhive_okx.channels import wire_for
 from tickhive_okx.codes import kind_of, reason_of
-from tickhive_okx.fetches import fetch_for, read_rows
+from tickhive_okx.fetches import fetch_for
 from tickhive_okx.instruments import InstrumentRow, index, index_of
 from tickhive_okx.pushes import (
     Arg,
@@ -100,15 +100,11 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
         return _candle_page(session.settings, channel, bar, newest + 1, gap.start // NS_PER_MS)
     if channel.data_type is not DataType.TRADE or not session.settings.backfill_trades:
         return None
-    first, last = _number(gap.first_id), _number(gap.last_id)
+    first, last = whole_number(gap.first_id), whole_number(gap.last_id)
     if first is None or last is None:
         return None
     until = max(first - 1, last - session.settings.backfill_trades)
     return _page(session.settings, channel, channel.native, last + 1, until)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
 
 
 def _page(settings: OKXSettings, channel: Channel | None, native: str, after: int, until: int) -> Fetch:
@@ -193,11 +189,11 @@ def _read_trades(
 ) -> Sequence[Event | Fetch]:
     """A page of trades, newest first on the wire, oldest first from here; the next page when the gap goes on."""
     events = read_rows(rows, lambda raw: trades(Rows([_trade_row(raw)]), session, at), HISTORY_TRADES)
-    until = _number(query.get("until"))
+    until = whole_number(query.get("until"))
     found: list[tuple[int, Trade]] = []
     others: list[Event] = []
     for event in events:
-        id = _number(event.id) if isinstance(event, Trade) else None
+        id = whole_number(event.id) if isinstance(event, Trade) else None
         if isinstance(event, Trade) and id is not None:
             event.late = True
             found.append((id, event))
@@ -208,7 +204,7 @@ def _read_trades(
     # One that was known comes along: it shows the core that nothing lies in between.
     missed = [trade for _, trade in found[max(known - 1, 0) :]]
     if until is not None and found and len(rows) >= TRADES_PER_PAGE:
-        oldest, before = found[0][0], _number(query.get("after"))
+        oldest, before = found[0][0], whole_number(query.get("after"))
         # A page that does not lead downwards would be asked for for ever.
         if oldest > until and (before is None or oldest < before):
             further = _page(session.settings, fetch.channel, query.get("instId", ""), oldest, until)
@@ -234,9 +230,9 @@ def _read_candles(
         else:
             others.append(event)
     found.sort(key=lambda candle: candle.start)
-    until = _number(query.get("until"))
+    until = whole_number(query.get("until"))
     if channel is not None and until is not None and found and len(rows) >= CANDLES_PER_PAGE:
-        oldest, before = found[0].start // NS_PER_MS, _number(query.get("after"))
+        oldest, before = found[0].start // NS_PER_MS, whole_number(query.get("after"))
         # A page that does not lead downwards would be asked for for ever.
         if oldest >= until and (before is None or oldest < before):
             others.append(_candle_page(session.settings, channel, bar, oldest, until))

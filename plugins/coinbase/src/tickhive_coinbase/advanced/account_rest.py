@@ -17,10 +17,9 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Balance, Fill, Gap
 from tickhive.plugin import Event, Fetch, SessionView
-from tickhive.plugin.reading import NS_PER_SECOND, Count, Numeral, Text, exact, number
+from tickhive.plugin.reading import NS_PER_SECOND, Count, Numeral, Text, exact, number, read_rows, whole_number
 from tickhive_coinbase.advanced.account import OrderRow, order, paid_in
 from tickhive_coinbase.advanced.settings import CoinbaseSettings
-from tickhive_coinbase.rows import read_rows, whole_number
 from tickhive_coinbase.values import SIDES, nanos, side_of
 
 ORDERS, ORDER, FILLS, ACCOUNTS = "orders/historical/batch", "orders/historical/", "orders/historical/fills", "accounts"

@@ -13,14 +13,13 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Candle, FundingRate, Gap, InstrumentUpdate, OpenInterest, Trade
 from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, Poll, SessionView, Unknown, hookimpl
-from tickhive.plugin.reading import NS_PER_SECOND, UNREADABLE, exact, positive
+from tickhive.plugin.reading import NS_PER_SECOND, UNREADABLE, exact, positive, read_rows, whole_number
 from tickhive_coinbase.advanced.account_rest import ORDER as ORDER_PATH
 from tickhive_coinbase.advanced.account_rest import READERS as ACCOUNT_READERS
 from tickhive_coinbase.advanced.account_rest import account_snapshot, balances, order_details, read_orders
 from tickhive_coinbase.advanced.instruments import ProductRow, instrument
 from tickhive_coinbase.advanced.pushes import CANDLE_SECONDS, CandleRow, TradeRow, candle
 from tickhive_coinbase.advanced.settings import PREFIX, CoinbaseSettings
-from tickhive_coinbase.rows import read_rows, whole_number
 from tickhive_coinbase.values import TAKER, nanos
 
 PRODUCTS_PER_PAGE = 1_000

@@ -16,10 +16,9 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Balance, Fill, Gap, OrderStatus, Side
 from tickhive.plugin import Answer, Event, Fetch, SessionView, Unknown
-from tickhive.plugin.reading import Count, Numeral, Text, exact, number
+from tickhive.plugin.reading import Count, Numeral, Text, exact, number, read_rows, whole_number
 from tickhive_coinbase.exchange.orders import ZERO, OwnOrder
 from tickhive_coinbase.exchange.settings import CoinbaseExchangeSettings
-from tickhive_coinbase.rows import read_rows, whole_number
 from tickhive_coinbase.values import nanos
 
 ORDERS_PER_PAGE = 1_000

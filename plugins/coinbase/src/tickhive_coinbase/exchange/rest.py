@@ -14,12 +14,11 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Gap, InstrumentUpdate, Side, Trade
 from tickhive.plugin import Answer, Event, Fetch, Limit, Malformed, SessionView, Unknown, hookimpl
-from tickhive.plugin.reading import UNREADABLE, Count, Numeral, positive
+from tickhive.plugin.reading import UNREADABLE, Count, Numeral, positive, read_rows, whole_number
 from tickhive_coinbase.exchange.account_rest import READERS as ACCOUNT_READERS
 from tickhive_coinbase.exchange.account_rest import account_snapshot, order_details
 from tickhive_coinbase.exchange.instruments import ProductRow, instrument
 from tickhive_coinbase.exchange.settings import CoinbaseExchangeSettings
-from tickhive_coinbase.rows import read_rows, whole_number
 from tickhive_coinbase.values import TAKER, nanos
 
 TRADES_PER_PAGE = 1_000

@@ -66,7 +66,7 @@ A recording is a file `*.jsonl`, also `.gz` or `.zst`, with one JSON object a li
 ```
 
 `t` is when, in seconds (null: unknown), `kind` is `ws`, `http` (the answer's body) or `connect`, `conn` numbers the
-sockets. What `tickhive run --record` and `tickhive cut` write is read as it is
+sockets. What `tickhive run --record FILE` and `tickhive cut` write is read as it is
 ([its form](../howto/record-and-replay.md#the-file)). Only lines whose host `hosts` names are read, where the plugin
 answers that hook.
 

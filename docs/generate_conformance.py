@@ -8,12 +8,13 @@ The tests of the documentation run the second form.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+
+from writing import write_or_check
 
 from tickhive.testing.case import Case
 from tickhive.testing.cases import CASES, GROUPS
@@ -116,18 +117,5 @@ def page() -> str:
     return HEAD.format(count=len(CASES)) + "\n".join(sections())
 
 
-def main() -> int:
-    """Write the page, or say whether it is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    if parser.parse_args().check:
-        if PAGE.read_text(encoding="utf-8") == page():
-            return 0
-        sys.stderr.write(f"{PAGE} is stale; run: python docs/generate_conformance.py\n")
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page, Path(__file__).name, __doc__))

@@ -8,7 +8,6 @@ The tests of the documentation run the second form and every example.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from writing import write_or_check
 
 from tickhive.plugin import contract, hookspecs
 from tickhive.plugin.validation import HOOKS
@@ -171,18 +171,5 @@ def page() -> str:
     )
 
 
-def main() -> int:
-    """Write the page, or say whether it is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    if parser.parse_args().check:
-        if PAGE.read_text(encoding="utf-8") == page():
-            return 0
-        sys.stderr.write(f"{PAGE} is stale; run: python docs/generate_hooks.py\n")
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page, Path(__file__).name, __doc__))

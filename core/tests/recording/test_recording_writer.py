@@ -271,14 +271,22 @@ def test_a_defect_ends_the_recording_not_the_work(tmp_path: Path, caplog: pytest
 
 LOST = """
     import resource, signal, sys, time
-    from tickhive.recording import Recorder, writer
+    from pathlib import Path
+    from tickhive.errors import RecordingError
+    from tickhive.recording import Recorder, read_recording, writer
 
     writer.RETRY_SECONDS = 0.02
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     recorder = Recorder(sys.argv[1], flush_seconds=0.01)
     recorder.write(1, "ws", "in", "wss://ws.acme.test", 1, ["before"])
-    time.sleep(0.05)
-    while recorder.status()["pending"]:
+
+    def written():
+        try:
+            return any(line.kind == "ws" for line in read_recording(Path(sys.argv[1]), on_note=lambda _: None))
+        except RecordingError:  # it has no header yet
+            return False
+
+    while not written():
         time.sleep(0.005)
     resource.setrlimit(resource.RLIMIT_FSIZE, (recorder.status()["bytes"], resource.RLIM_INFINITY))
     for number in range(20):

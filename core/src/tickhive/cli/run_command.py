@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from tickhive.channels import DataType
 from tickhive.cli.collecting import collection_tables, watched_service
 from tickhive.cli.durations import duration
 from tickhive.cli.faults import faults_line
@@ -92,12 +93,13 @@ def command(
 
 def usual_types(exchange: str) -> list[str]:
     """What is collected when nobody says what: of the usual data types those the exchange has."""
-    usual = list(DEFAULT_TYPES)
+    offered = None
     try:
-        offered = None if ExchangeFactory.is_own_class(exchange) else offered_data_types(ExchangeFactory.load(exchange))
+        if not ExchangeFactory.is_own_class(exchange):
+            offered = offered_data_types(ExchangeFactory.load(exchange), map(DataType, DEFAULT_TYPES))
     except TickhiveError:
-        return usual  # whoever makes the collector says what is wrong with it
-    return [each for each in usual if offered is None or each in offered] or usual
+        pass  # whoever makes the collector says what is wrong with it
+    return [each.value for each in offered or ()] or list(DEFAULT_TYPES)
 
 
 def _load(path: Path) -> ServiceConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tickhive.channels import EVERY, Channel, DataType, Subscription
@@ -13,12 +13,16 @@ from tickhive.session.faults import FAULTS
 _PLACEHOLDER = "not-known-yet"
 _PROBE = "BTC-USDT"
 _PARAMS = {DataType.CANDLE: ("1m", "5m", "1h", "1d")}
-"""What a data type is asked about with, one after the other, where it means nothing alone."""
 
 
-def offered_data_types(stack: ExchangeStack) -> list[DataType] | None:
-    """Which data types the plugin has, by what its ``connect`` and ``poll`` refuse; None where it cannot be asked
-    without settings of the user's. PluginError when a hook fails.
+def ways_to_ask(data_type: DataType) -> list[Subscription]:
+    """How to find out whether a plugin has a data type, one after the other: some mean nothing without a parameter."""
+    return [Subscription(data_type, params) for params in _PARAMS.get(data_type, ("",))]
+
+
+def offered_data_types(stack: ExchangeStack, among: Iterable[DataType] = DataType) -> list[DataType] | None:
+    """Which of these data types the plugin has, by what its ``connect`` and ``poll`` refuse; None where it cannot be
+    asked without settings of the user's. PluginError when a hook fails.
     """
     try:
         settings = stack.settings_type()
@@ -29,7 +33,7 @@ def offered_data_types(stack: ExchangeStack) -> list[DataType] | None:
         account = "probe" if subscription.data_type.private else None
         return not refused_subscriptions(stack, [_PROBE], [subscription], settings, account)
 
-    return [each for each in DataType if any(has(Subscription(each, params)) for params in _PARAMS.get(each, ("",)))]
+    return [each for each in among if any(map(has, ways_to_ask(each)))]
 
 
 def refused_subscriptions(

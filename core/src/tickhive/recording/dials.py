@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tickhive.channels import Channel, DataType
+from tickhive.exchanges.asking import ways_to_ask
 from tickhive.plugin.contract import Dial
 from tickhive.plugin.stack import ExchangeStack
 
@@ -37,8 +38,8 @@ class OwnDials:
     def _ask(self) -> list[Dial]:
         found: list[Dial] = []
         for data_type in (each for each in DataType if not each.private):
-            for params in ("", "1m") if data_type is DataType.CANDLE else ("",):
-                channel = Channel(self._symbol, self._symbol, data_type, params)
+            for asked in ways_to_ask(data_type):
+                channel = Channel(self._symbol, self._symbol, data_type, asked.params)
                 try:
                     answer = self._stack.call.connect(
                         channels=(channel,), settings=self._settings, credentials=None, dials=()

@@ -12,6 +12,7 @@ from attrs import define
 
 from tickhive.channels import Channel, DataType, InstrumentTable, Subscription
 from tickhive.errors import PluginError
+from tickhive.exchanges.asking import ways_to_ask
 from tickhive.plugin.contract import Credentials, Dial
 from tickhive.plugin.registry import default_registry
 from tickhive.plugin.stack import ExchangeStack
@@ -160,9 +161,10 @@ class Subject:
         for data_type in DataType:
             if data_type.private or data_type is DataType.INSTRUMENT:
                 continue
-            for params in ("", "1m") if data_type is DataType.CANDLE else ("",):
-                if self._accepts(Channel(symbol, native, data_type, params)):
-                    found.append(Subscription(data_type, params))
+            for asked in ways_to_ask(data_type):
+                if self._accepts(Channel(symbol, native, data_type, asked.params)):
+                    found.append(asked)
+                    break
         return found
 
     def _accepts(self, channel: Channel) -> bool:

@@ -74,10 +74,11 @@ def spot_balances(row: SpotPosition, session: SessionView, at: int) -> Sequence[
     return events
 
 
-class SpotOrder(Struct, gc=False):
-    """``executionReport``. ``x`` is what happened (``TRADE``: a fill), ``X`` how the order stands after it."""
+class _OrderRow(Struct, gc=False, kw_only=True):
+    """What every market says of an order. ``x`` is what happened (``TRADE``: a fill), ``X`` how the order stands after
+    it.
+    """
 
-    E: Millis
     s: Text
     c: Text
     S: BuySell
@@ -89,14 +90,20 @@ class SpotOrder(Struct, gc=False):
     i: Int64
     z: Numeral
     T: Millis
-    C: Text = ""
-    r: Text = ""
     l: Numeral = ""  # noqa: E741
     L: Numeral = ""
     n: Numeral | None = ""
     N: Text | None = ""
     t: Int64 = -1
     m: bool = False
+
+
+class SpotOrder(_OrderRow, gc=False, kw_only=True):
+    """``executionReport``."""
+
+    E: Millis
+    C: Text = ""
+    r: Text = ""
     O: Millis = 0  # noqa: E741
     Z: Numeral = ""
 
@@ -142,27 +149,10 @@ def _order(
     return events
 
 
-class FuturesOrder(Struct, gc=False):
+class FuturesOrder(_OrderRow, gc=False, kw_only=True):
     """The ``o`` of ``ORDER_TRADE_UPDATE``."""
 
-    s: Text
-    c: Text
-    S: BuySell
-    o: Text
-    q: Numeral
-    p: Numeral
-    x: Text
-    X: Text
-    i: Int64
-    z: Numeral
-    T: Millis
     ap: Numeral = ""
-    l: Numeral = ""  # noqa: E741
-    L: Numeral = ""
-    n: Numeral | None = ""
-    N: Text | None = ""
-    t: Int64 = -1
-    m: bool = False
     R: bool = False
     ps: Slot = "BOTH"
 

@@ -36,8 +36,8 @@ absurdly deep nesting."""
 LEAST, MOST = Decimal("1e-30"), Decimal("1e30")
 """No price or size lies outside. The comparison also refuses NaN and Infinity, and exponents made to exhaust memory."""
 
-REMEMBERED = 4096
-"""How many numbers are kept by their text: half a megabyte of them."""
+REMEMBERED = 2048
+"""How many numbers are kept by their text: a quarter of a megabyte of them."""
 
 
 def exact(text: str) -> Decimal:

@@ -25,6 +25,7 @@ from tickhive.plugin.reading import (
     positive,
     read_rows,
     whole_number,
+    written,
 )
 
 
@@ -75,6 +76,38 @@ def test_bounds_hold_while_decoding(form: object, good: object, bad: object) -> 
     with pytest.raises(UNREADABLE) as refused:
         decode(msgspec.json.encode(bad))
     assert len(brief(refused.value)) <= 160
+
+
+@pytest.mark.parametrize(
+    ("json", "text"),
+    [
+        (b"60000.10", "60000.10"),
+        (b"0", "0"),
+        (b"-0.5", "-0.5"),
+        (b"5e-05", "0.00005"),
+        (b"1.20E+3", "1200"),
+        (b'"60000.10"', None),
+        (b"null", None),
+        (b"[1]", None),
+        (b"1e999999", None),
+        (b"1e-999999", None),
+    ],
+)
+def test_the_digits_of_a_number_are_kept(json: bytes, text: str | None) -> None:
+    [value] = msgspec.json.decode(b"[" + json + b"]", type=list[msgspec.Raw])
+    if text is not None:
+        assert written(value) == text
+        return
+    with pytest.raises(ValueError, match="is not a number"):
+        written(value)
+
+
+@given(st.decimals(min_value=0, max_value=10**12, places=8, allow_nan=False))
+def test_written_numbers_are_those_that_were_sent(value: Decimal) -> None:
+    for sent in (f"{value:f}", f"{value:e}"):
+        text = written(msgspec.Raw(sent.encode()))
+        assert Decimal(text) == value
+        assert "e" not in text.lower()
 
 
 def test_a_bad_row_costs_no_other() -> None:

@@ -60,6 +60,7 @@ from tickhive.plugin.contract import (
     Fetch,
     Goodbye,
     Heartbeat,
+    LastTrade,
     Limit,
     Malformed,
     Numbered,
@@ -73,6 +74,7 @@ from tickhive.plugin.contract import (
     SessionView,
     Unknown,
     Unsubscribed,
+    bounded,
 )
 from tickhive.plugin.deprecation import PluginDeprecationWarning
 from tickhive.plugin.hookspecs import hookimpl
@@ -108,6 +110,7 @@ __all__ = [
     "Instrument",
     "InstrumentTable",
     "InstrumentUpdate",
+    "LastTrade",
     "Level",
     "Limit",
     "Liquidation",
@@ -141,6 +144,7 @@ __all__ = [
     "Unsubscribed",
     "VenueLog",
     "VenueOptions",
+    "bounded",
     "hookimpl",
     "is_symbol",
     "make_symbol",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
-from attrs import Factory, define, field, frozen
+from attrs import Attribute, Factory, define, field, frozen
 
-from tickhive.channels import Channel, InstrumentTable
+from tickhive.channels import Channel, DataType, InstrumentTable
 from tickhive.events import MarketEvent
 
 API_VERSION = 1
@@ -200,6 +200,18 @@ class BookChecksum:
 
 
 @define
+class LastTrade:
+    """The venue's word, apart from the trades themselves (in a heartbeat), on the id of a symbol's last trade.
+
+    Where ids are consecutive, what has not come a second later is known to be missing at once, and not only when the
+    next trade comes.
+    """
+
+    symbol: str
+    id: str
+
+
+@define
 class Reply:
     """Send this frame back at once."""
 
@@ -222,13 +234,32 @@ class Unknown:
 
 @define
 class Malformed:
-    """A frame that cannot be understood. ``why`` is a short description, never the frame."""
+    """A frame that cannot be understood. ``why`` is a short description, never the frame.
+
+    ``data_type`` and ``symbol`` say what it would have told of, where that can still be read (``depth`` as in
+    BookDelta): a Gap tells users what they miss, and a book that no number would ever show to be wrong is synchronised
+    again. Without them the frame is only counted.
+    """
 
     why: str
+    data_type: DataType | None = None
+    symbol: str = ""
+    depth: int = 0
 
 
 SessionEvent: TypeAlias = (
-    Ready | Accepted | Unsubscribed | Rejected | Alive | Numbered | BookChecksum | Reply | Goodbye | Unknown | Malformed
+    Ready
+    | Accepted
+    | Unsubscribed
+    | Rejected
+    | Alive
+    | Numbered
+    | BookChecksum
+    | LastTrade
+    | Reply
+    | Goodbye
+    | Unknown
+    | Malformed
 )
 Event: TypeAlias = MarketEvent | SessionEvent
 
@@ -279,6 +310,30 @@ class SessionView(Protocol):
         """A request id that this socket has not used: digits only, at most 18 of them."""
 
 
+Number = TypeVar("Number", int, float)
+
+
+def bounded(default: Number, least: float, most: float) -> Number:
+    """The default of a setting that is a number between two others, both included; anything else is a ValueError.
+
+    >>> @define(kw_only=True)
+    ... class AcmeSettings(ExchangeSettings):
+    ...     poll_seconds: float = bounded(15.0, 1.0, 3600.0)
+    >>> AcmeSettings().poll_seconds
+    15.0
+    >>> AcmeSettings(poll_seconds=0.5)
+    Traceback (most recent call last):
+    ValueError: poll_seconds: expected 1.0 to 3600.0, got 0.5
+    """
+
+    def check(settings: object, setting: Attribute[Any], value: Any) -> None:
+        if not least <= value <= most:
+            raise ValueError(f"{setting.name}: expected {least} to {most}, got {value!r}")
+
+    chosen: Number = field(default=default, validator=check)
+    return chosen
+
+
 _URL = re.compile(r"(wss?|https?)://[^/\s?#]+.*")
 
 
@@ -286,7 +341,8 @@ _URL = re.compile(r"(wss?|https?)://[^/\s?#]+.*")
 class ExchangeSettings:
     """The settings of an exchange whose plugin asks for none of its own; plugins may subclass it.
 
-    ``url`` and ``rest_url`` replace the venue's WebSocket and REST addresses; the plugin appends its paths.
+    ``url`` and ``rest_url`` replace the venue's WebSocket and REST addresses; the plugin appends its paths. Numbers of
+    its own get their limits by ``bounded``: ``poll_seconds: float = bounded(15.0, 1.0, 3600.0)``.
     """
 
     url: str | None = None

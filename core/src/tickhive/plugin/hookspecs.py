@@ -43,8 +43,8 @@ def connect(
     """Which sockets should there be for these channels?
 
     Every channel must be in exactly one Dial. ``dials`` are the sockets there are now: answer the same ``key`` to keep
-    one, with other ``channels`` where they changed. A Fetch is made first (a token, an address), and its ``read``
-    answers the Dial.
+    one, with other ``channels`` where they changed (``tickhive.plugin.spreading`` does so within a venue's limits). A
+    Fetch is made first (a token, an address), and its ``read`` answers the Dial.
 
     Two kinds of channel are for no single instrument; both have ``EVERY`` as their symbol. Private data types are for
     the whole account, native name ``EVERY`` too. An INSTRUMENT channel is for every instrument of the kind its native
@@ -148,8 +148,9 @@ def snapshot(session: SessionView, channel: Channel) -> Fetch | None:
     """Which request gives the whole state of this channel? Default: none, the stream says it all.
 
     Of an order book it is the book, asked for when none streams in within ``Dial.patience``; ``read`` answers its
-    BookSnapshot. Of a private channel it is what the stream does not repeat (open orders, recent fills), asked for once
-    the venue has confirmed the channel on this socket; ``read`` answers its events.
+    BookSnapshot. Of a private channel it is how the account stands (open orders, positions, balances, recent fills),
+    asked for once the venue has confirmed the channel on this socket; ``read`` answers its events, on as many pages as
+    it takes. Positions and balances that are not among them are zero, orders that are not have ended.
     """
     raise AssertionError("a specification is not called")
 
@@ -160,8 +161,9 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
 
     Asked for trades whose ids are numbers: ``gap.first_id`` to ``gap.last_id`` are the missing ids. And for candles:
     ``gap.start`` and ``gap.end`` are the starts of the first and the last missing one (ns UTC). All are inclusive.
-    And for an order that ended while no socket was open: ``gap.first_id`` is its id. ``read`` answers Trades, Candles
-    or the Order, in any order; a further page is a Fetch again.
+    And for an order that ended while no socket was open: ``gap.first_id`` is its id. And for an account's fills where
+    no ``snapshot`` gives them: those of one symbol since ``gap.start``. ``read`` answers Trades, Candles, Fills marked
+    late or the Order, in any order; a further page is a Fetch again.
     """
     raise AssertionError("a specification is not called")
 

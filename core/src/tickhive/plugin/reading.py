@@ -84,6 +84,20 @@ def number(text: str) -> Decimal | None:
     return exact(text) if text else None
 
 
+def written(value: Raw) -> str:
+    """The text of a JSON number, for the levels of books and their checksums: in full, as the venue wrote its digits.
+
+    For fields of the type ``msgspec.Raw``, where a venue sends numbers and not texts. ValueError for anything else.
+
+    >>> written(Raw(b"60000.10")), written(Raw(b"5e-05"))
+    ('60000.10', '0.00005')
+    """
+    text = str(bytes(value), "ascii", "replace")
+    if not text[-1:].isdecimal() or text[0] == '"':
+        raise ValueError(f"{text[:20]} is not a number")
+    return text if text.isdecimal() or not text.strip("-.0123456789") else f"{exact(text):f}"
+
+
 def brief(error: Exception) -> str:
     """An error in a short line, for ``Malformed``."""
     return f"{type(error).__name__}: {error}"[:160]

@@ -148,6 +148,12 @@ class ExchangeStack:
         """The distribution and its version: ``tickhive-acme 1.0``."""
         return f"{self.distribution} {self.version}" if self.distribution else "no installed distribution"
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """The top-level packages the plugin's and the wrappers' functions are from."""
+        modules = (getattr(hook.function, "__module__", None) or "" for layer in self._layers for hook in layer)
+        return frozenset(module.partition(".")[0] for module in modules)
+
     def observe(self, around: Around) -> None:
         """From now on ask every hook by way of ``around``, but those that are bound; only the first call counts."""
         if not self._observed:

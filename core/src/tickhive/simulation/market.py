@@ -65,28 +65,24 @@ class Listing:
         """The price of one tick."""
         return float(self.tick / 10**self.price_decimals)
 
-    def price(self, ticks: int) -> str:
-        """A price as text, without trailing zeros."""
-        return decimal_text(ticks * self.tick, self.price_decimals)
+    def price(self, ticks: int, places: int = 0) -> str:
+        """A price as text: without trailing zeros, but with ``places`` digits after the point at least."""
+        return decimal_text(ticks * self.tick, self.price_decimals, places)
 
-    def size(self, lots: int) -> str:
-        """A size as text, without trailing zeros."""
-        return decimal_text(lots * self.lot, self.size_decimals)
+    def size(self, lots: int, places: int = 0) -> str:
+        """A size as text: without trailing zeros, but with ``places`` digits after the point at least."""
+        return decimal_text(lots * self.lot, self.size_decimals, places)
 
 
 @lru_cache(maxsize=1 << 14)  # the same prices are written again and again
-def decimal_text(units: int, decimals: int) -> str:
-    """Write ``units * 10**-decimals`` (not negative) the short way.
+def decimal_text(units: int, decimals: int, places: int = 0) -> str:
+    """Write ``units * 10**-decimals`` (not negative) with no more digits than it takes, or ``places`` of them.
 
-    >>> decimal_text(1050, 2), decimal_text(500, 2), decimal_text(5, 3)
-    ('10.5', '5', '0.005')
+    >>> decimal_text(1050, 2), decimal_text(500, 2), decimal_text(5, 3), decimal_text(5, 1, 3)
+    ('10.5', '5', '0.005', '0.500')
     """
-    if not decimals:
-        return str(units)
-    text = str(units)
-    if len(text) <= decimals:
-        text = text.zfill(decimals + 1)
-    whole, fraction = text[:-decimals], text[-decimals:].rstrip("0")
+    text = str(units).zfill(decimals + 1)
+    whole, fraction = text[: len(text) - decimals], text[len(text) - decimals :].rstrip("0").ljust(places, "0")
     return f"{whole}.{fraction}" if fraction else whole
 
 

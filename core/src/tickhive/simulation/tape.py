@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from attrs import define, frozen
+from msgspec import Struct
 
 from tickhive.events import Side
 
@@ -47,8 +48,7 @@ class Fill:
         return [(first + index, share + (1 if index < rest else 0)) for index in range(self.matches)]
 
 
-@define
-class Bar:
+class Bar(Struct, gc=False):  # a market holds 480 for every instrument: too many to be looked at again and again
     """A candle in ticks and lots. ``turnover`` is the sum of price times size, in ticks times lots.
 
     ``bought`` and ``bought_turnover`` are the part of it that takers bought. ``matches`` executions are known one by

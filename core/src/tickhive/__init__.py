@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tickhive.recording.replay import Replay as Replay
     from tickhive.service.config import ServiceConfig as ServiceConfig
     from tickhive.service.service import DataCollectionService as DataCollectionService
-    from tickhive.session.books import BookView as BookView
+    from tickhive.session.book_view import BookView as BookView
     from tickhive.session.candles import CandleBuilder as CandleBuilder
     from tickhive.sinks.base import Sink as Sink
     from tickhive.sinks.base import SinkBatch as SinkBatch
@@ -119,7 +119,7 @@ _ROOMS = {
     "recording.replay": ("Replay",),
     "service.config": ("ServiceConfig",),
     "service.service": ("DataCollectionService",),
-    "session.books": ("BookView",),
+    "session.book_view": ("BookView",),
     "session.candles": ("CandleBuilder",),
     "sinks.base": ("Sink", "SinkBatch"),
 }

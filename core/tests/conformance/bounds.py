@@ -14,7 +14,9 @@ OPEN_BUSINESS = 60
 """What waits for something, once nothing has gone wrong for a while."""
 
 _TRANSIENT = {
-    "session": ("outbox", "fetches", "_purposes"),
+    "session": ("outbox", "fetches"),
+    "fetch_desk": ("_purposes",),
+    "repair": ("_fetching",),
     "asking": ("_by_id", "_by_channel", "_renewing", "_leaving", "_later"),
     "refill": ("holes", "_holes"),
     "feed": ("holes",),
@@ -42,7 +44,8 @@ def _things(feed: Feed, sessions: list[Session]) -> Iterable[tuple[str, Any]]:
     yield from (("feed", feed), ("trade_ids", feed.trade_ids), ("doubles", feed.doubles), ("ledger", feed.ledger))
     for session in sessions:
         yield from (("session", session), ("asking", session.asking), ("refill", session.refill))
-        yield from (("desk", session.desk), ("line", session.line))
+        yield from (("fetch_desk", session.fetch_desk), ("desk", session.desk), ("repair", session.desk.repair))
+        yield ("line", session.line)
 
 
 def _containers(thing: Any) -> Iterable[tuple[str, Any]]:

@@ -16,8 +16,8 @@ from tickhive.session.continuity import Continuity, Resumption, Verdict, judge
 from tickhive.session.conversation import Conversation
 from tickhive.session.desk import BookDesk
 from tickhive.session.doubles import Doubles
+from tickhive.session.finding import HoleFinder
 from tickhive.session.pulse import Beat, Pulse
-from tickhive.session.refill import RefillDesk
 from tickhive.session.trade_ids import Jump, TradeIds
 from tickhive.session.watch import Watch
 
@@ -116,7 +116,7 @@ MUTANTS = (
     ),
     Mutant(
         "what comes live after it was fetched passes",
-        _with(RefillDesk, "_came", lambda *arguments: None),
+        _with(HoleFinder, "_came", lambda *arguments: None),
         seeds=(1, 51),
     ),
     Mutant("nobody watches for silence", _with(Watch, "begin", lambda *arguments: None)),
@@ -128,5 +128,5 @@ MUTANTS = (
         {"numbered": True, "links": 1},
         seeds=(13, 27),
     ),
-    Mutant("candles are not followed", _with(RefillDesk, "candle", lambda *arguments: True), seeds=(2, 4)),
+    Mutant("candles are not followed", _with(HoleFinder, "candle", lambda *arguments: True), seeds=(2, 4)),
 )

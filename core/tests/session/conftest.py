@@ -32,6 +32,7 @@ from tickhive.plugin.contract import (
     Dial,
     Fetch,
     Goodbye,
+    LastTrade,
     Malformed,
     Numbered,
     Ready,
@@ -126,6 +127,8 @@ class Acme:
                 return Alive()
             case "num":
                 return Numbered(said["v"])
+            case "last":
+                return LastTrade(symbol, said["id"])
             case "reply":
                 return Reply("back")
             case "bye":

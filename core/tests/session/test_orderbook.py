@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tickhive.events import Level
 from tickhive.session import OrderBook
-from tickhive.session.book import ZEROS, BookCopy
+from tickhive.session.book import BookCopy
+from tickhive.session.book_side import ZEROS
 
 # Prices of one spelling each: near and far, negative, huge, and such that only many digits tell apart.
 _near = st.integers(-150, 150).map(str)

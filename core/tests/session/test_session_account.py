@@ -9,15 +9,24 @@ from typing import Any
 
 import pytest
 
-from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
+from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import Gap, Order
-from tickhive.plugin.contract import Accepted, Answer, Credentials, Dial, Fetch, Malformed, Rejected, Request
+from tickhive.plugin.contract import (
+    Accepted,
+    Credentials,
+    Dial,
+    Fetch,
+    Malformed,
+    Rejected,
+    Request,
+    Unsubscribed,
+)
 from tickhive.plugin.hookspecs import hookimpl
-from tickhive.plugin.stack import ExchangeStack
-from tickhive.session import Feed, Session
+from tickhive.session import Session
 from tickhive.session.orders import Orders
 
-SECOND = 1_000_000_000
+from .account_line import SECOND, AccountLine, Venue
+
 ORDERS = Channel(EVERY, EVERY, DataType.ORDER)
 
 
@@ -25,16 +34,8 @@ def order(id: str, status: Any, at: int) -> Order:
     return Order("umbra", "A-B", None, at, "main", id, "buy", "limit", status, Decimal(1), Decimal(0))
 
 
-class Umbra:
+class Umbra(Venue):
     """Answers lists of [id, status]; a bare text instead is an error, a number a further page."""
-
-    @hookimpl
-    def connect(self, channels):
-        return ()
-
-    @hookimpl
-    def subscribe(self, session, channels):
-        return [Request("sub", channels, "1")]
 
     @hookimpl
     def snapshot(self, session, channel):
@@ -68,39 +69,23 @@ class Backfilling(Umbra):
         return Fetch(f"https://umbra.test/order/{gap.first_id}", channel=channel)
 
 
-class Line:
-    """One feed, one socket after the other."""
+class Parting(Umbra):
+    """Lets a channel be given up."""
+
+    @hookimpl
+    def unsubscribe(self, session, channels):
+        return [Request("unsub", channels, "2")]
+
+    @hookimpl
+    def parse(self, frame, at):
+        return [Unsubscribed("2")] if frame == b'"off"' else super().parse(frame, at)
+
+
+class Line(AccountLine):
+    """With the channel of orders."""
 
     def __init__(self, plugin: Umbra) -> None:
-        stack = ExchangeStack.from_plugin("umbra", plugin)
-        self.feed = Feed(stack, "umbra", None, InstrumentTable("umbra"))
-        self.stack, self.at = stack, SECOND
-
-    def open(self) -> None:
-        self.at += SECOND
-        dial = Dial("a", ("wss://umbra.test",), (ORDERS,))
-        self.session = Session(self.stack, dial, self.feed, credentials=Credentials("main", "k"))
-        self.session.opened(self.at)
-        self.hear("ok")
-
-    def hear(self, said: Any) -> Sequence[Any]:
-        self.at += SECOND
-        return self.session.receive([json.dumps(said).encode()], self.at)
-
-    def asked(self) -> list[str]:
-        return [fetch.url.rpartition("test/")[2] for fetch in self.session.fetches]
-
-    def answer(self, said: Any) -> list[Any]:
-        self.at += SECOND
-        fetch = self.session.fetches.pop(0)
-        return self.session.answered(fetch, Answer(200, json.dumps(said).encode()), self.at)
-
-    def fail(self, **how: Any) -> list[Any]:
-        return self.session.fetch_failed(self.session.fetches.pop(0), "no way", self.at, **how)
-
-    def cut(self) -> None:
-        self.at += SECOND
-        self.session.closed("cut", self.at)
+        super().__init__("umbra", plugin, [ORDERS])
 
 
 def told(events: Sequence[Any]) -> list[Any]:
@@ -206,6 +191,76 @@ def test_a_socket_that_lags_opens_nothing_again() -> None:
     assert orders.untold("other", 9) == orders.untold("main", 5) == []
 
 
+def test_what_was_asked_for_before_the_stream_spoke_is_not_handed_out() -> None:
+    line = Line(Umbra())
+    line.open()
+    line.hear([["1", "open"]])
+    line.hear([["1", "cancelled"], ["2", "partially_filled"]])
+    assert told(line.answer([["1", "open"], ["2", "open"], ["3", "open"], ["1", "cancelled"]])) == [("3", "open")]
+    assert told(line.hear([["1", "open"]])) == []  # no venue opens an order again
+    line.cut()
+    line.open()
+    assert told(line.answer([["2", "open"], ["3", "open"]])) == [("2", "open"), ("3", "open")]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [(7, 8, []), (8, 7, [("1", "open")]), (7, 7, [("1", "open")]), (None, 7, []), (7, None, [])],
+)
+def test_the_venues_time_decides_which_word_is_the_last(earlier: Any, later: Any, expected: list[Any]) -> None:
+    orders = Orders()
+    first, second = (order("1", "open", 5) for _ in range(2))
+    first.timestamp, second.timestamp = later, earlier
+    orders.note(first)
+    assert orders.outdated(second, asked_at=5) is (not expected)
+    assert not orders.outdated(second)
+
+
+def test_what_cannot_be_read_is_asked_for_again_and_then_told() -> None:
+    line = interrupted(Umbra())
+    found: list[Any] = []
+    for attempt in range(5):
+        assert line.asked() == ["open"]
+        found += line.answer(["bad", ["2", "open"]] if attempt % 2 else 5)
+        for _ in range(20):
+            due = line.session.deadline()
+            if line.session.fetches or due is None:
+                break
+            line.at = max(line.at, due)
+            found += line.session.tick(line.at)
+    gaps = [each for each in found if isinstance(each, Gap) and each.symbol == EVERY]
+    assert [(gap.data_type, gap.filled, gap.cause) for gap in gaps] == [
+        (DataType.ORDER, "none", "cut; how the account stands could not be read")
+    ]
+    assert line.asked() == []
+    line.cut()
+    line.open()
+    assert told(line.answer([["2", "open"]])) == [("2", "open"), ("1", None)]
+
+
+def test_numbers_of_orders_are_those_of_a_symbol() -> None:
+    orders = Orders()
+    first, second = order("1", "filled", 5), order("1", "open", 5)
+    second.symbol = "C-D"
+    orders.note(first)
+    assert not orders.outdated(second)
+    orders.note(second)
+    assert orders.open() == [second]
+
+
+def test_an_order_that_ended_while_its_channel_was_given_up_is_asked_about() -> None:
+    line = Line(Parting())
+    line.open()
+    line.answer([])
+    line.hear([["1", "open"]])
+    line.session.remove([ORDERS], line.at)
+    line.hear("off")
+    line.at += SECOND
+    line.session.add([ORDERS], line.at)
+    line.hear("ok")
+    assert told(line.answer([])) == [("1", None)]
+
+
 class Mute(Umbra):
     """Nobody says how things stand."""
 
@@ -241,3 +296,14 @@ def test_what_a_failed_request_tells_is_counted() -> None:
     out = line.fail()
     assert told(out) == [("1", None)]
     assert line.session.statistics.events == before + len(out)
+
+
+def test_a_channel_that_is_taken_up_again_is_asked_how_it_stands() -> None:
+    line = Line(Parting())
+    line.open()
+    line.answer([])
+    line.session.remove([ORDERS], line.at)
+    line.hear("off")
+    line.session.add([ORDERS], line.at)
+    line.hear("ok")
+    assert line.asked() == ["open"]

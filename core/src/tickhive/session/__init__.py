@@ -1,7 +1,7 @@
 """The conversation with a venue without I/O: sessions, the subscription ledger, order books and continuity."""
 
 from tickhive.session.book import BookCopy, BookState, OrderBook
-from tickhive.session.books import BookView
+from tickhive.session.book_view import BookView
 from tickhive.session.feed import Feed
 from tickhive.session.ledger import SubscriptionLedger, SubscriptionState
 from tickhive.session.session import Session

@@ -10,6 +10,7 @@ from attrs import define, field
 from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import Accepted, Rejected, Request, Unsubscribed
+from tickhive.session.feed import BookKey, book_key
 from tickhive.session.ledger import ACKNOWLEDGED, ASKED, RECEIVING, Carried, SubscriptionState
 from tickhive.session.timers import SECOND, doubled_wait
 
@@ -84,6 +85,14 @@ class Asking:
         """The channels of a symbol and type, whatever their parameters."""
         return self._topics.get((data_type, symbol), ())
 
+    def book_channel(self, key: BookKey) -> Channel | None:
+        """The channel that feeds a book: its own, or the only one of its symbol."""
+        channels = self.topic(DataType.ORDERBOOK, key[0])
+        for channel in channels:
+            if book_key(channel) == key:
+                return channel
+        return channels[0] if len(channels) == 1 else None
+
     def unwanted(self, data_type: DataType, symbol: str, params: str = "") -> bool:
         """Whether what comes is of a channel that was given up, which the venue may go on sending, and of none that is
         carried. ``params`` of candles and books, whose events tell them.
@@ -143,7 +152,7 @@ class Asking:
         if due and not self._renew(due, at):
             self.subscribe(due, at)
             for channel in due:
-                self._session.interrupted(channel, at, at)
+                self._session.streams.interrupted(channel, at, at)
 
     def _renew(self, channels: list[Channel], at: int) -> bool:
         renewing = set(channels) - self._renewing
@@ -281,8 +290,9 @@ class Asking:
             self._quiet(channel)
         if channel in self._renewing:
             self._renewing.discard(channel)
+            self._session.account_desk.forget(channel, at)
             self.subscribe([channel], at)
-            self._session.interrupted(channel, pending.at if pending is not None else at, at)
+            self._session.streams.interrupted(channel, pending.at if pending is not None else at, at)
         elif channel in self._leaving:
             self._forget(channel, at)
 

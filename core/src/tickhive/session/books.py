@@ -1,14 +1,12 @@
-"""One book's life: snapshot, chain of deltas, break and repair; and the view of it that users hold."""
+"""One book's life: snapshot, chain of deltas, break and repair."""
 
 from __future__ import annotations
 
 from collections import deque
-from decimal import Decimal
 
 from tickhive.channels import InstrumentTable
-from tickhive.errors import BookNotLive
 from tickhive.events import BookDelta, BookSnapshot
-from tickhive.session.book import BookCopy, BookState, OrderBook, PriceSize, ShallowBook
+from tickhive.session.book import BookState, OrderBook, ShallowBook
 from tickhive.session.continuity import Verdict, chains, judge, moment
 from tickhive.session.overlap import MOST_SEEN, Carrier, Mark, Overlap, mark_of
 from tickhive.session.timers import SECOND
@@ -22,6 +20,7 @@ _FIRST_WAIT = SECOND // 2
 _LONGEST_WAIT = 30 * SECOND
 _SETTLED = 60 * SECOND  # a book that lived this long starts its waits anew
 
+NO_NUMBER = "a level that is not a number"
 MOST_LEVELS = 50_000
 """Levels a side that are kept of a book without depth: above what any venue of today has in its deepest one."""
 
@@ -46,6 +45,7 @@ class BookKeeper:
         "depth",
         "exchange",
         "heard",
+        "key",
         "latest",
         "live_since",
         "looked",
@@ -64,6 +64,7 @@ class BookKeeper:
         self.exchange = exchange
         self.symbol = symbol
         self.depth = depth
+        self.key = (symbol, depth)
         self.most_levels = most_levels
         self.book = ShallowBook(depth) if depth else OrderBook()
         self.state = BookState.EMPTY
@@ -227,7 +228,7 @@ class BookKeeper:
             if book.exhausted:
                 return "the market came near levels that were cut off"
         except (ValueError, ArithmeticError):
-            return "a level that is not a number"
+            return NO_NUMBER
         return None
 
     def resume_from(self, event: BookSnapshot | BookDelta, cause: str) -> None:
@@ -241,103 +242,3 @@ class BookKeeper:
             self.repairs = 0
         self.not_before = at + min(_LONGEST_WAIT, _FIRST_WAIT << min(self.repairs, 10))
         self.repairs += 1
-
-
-class BookView:
-    """A book as users hold it: served while it is known to be right, BookNotLive otherwise.
-
-    The view stays valid over breaks and reconnects; it always shows the book of the same symbol and depth.
-    """
-
-    __slots__ = ("_instruments", "_keeper")
-
-    def __init__(self, keeper: BookKeeper, instruments: InstrumentTable) -> None:
-        self._keeper = keeper
-        self._instruments = instruments
-
-    @property
-    def exchange(self) -> str:
-        """The exchange's name."""
-        return self._keeper.exchange
-
-    @property
-    def symbol(self) -> str:
-        """The normalised symbol."""
-        return self._keeper.symbol
-
-    @property
-    def depth(self) -> int:
-        """Levels a side of the venue's channel; 0: as deep as it goes."""
-        return self._keeper.depth
-
-    @property
-    def state(self) -> BookState:
-        """Empty, syncing, live or broken."""
-        return self._keeper.state
-
-    @property
-    def live(self) -> bool:
-        """Whether the book is known to be right."""
-        return self._keeper.state is LIVE
-
-    @property
-    def sequence(self) -> int | None:
-        """The venue's number of this state of the book; None where it numbers none."""
-        return self._keeper.sequence
-
-    @property
-    def timestamp(self) -> int | None:
-        """The venue's time of the last change, ns UTC; None where it sends none."""
-        latest = self._keeper.latest
-        return latest.timestamp if latest is not None else None
-
-    @property
-    def received(self) -> int | None:
-        """When the last change was received, ns UTC."""
-        latest = self._keeper.latest
-        return latest.received if latest is not None else None
-
-    @property
-    def crossed(self) -> bool:
-        """Whether the best bid reaches the best ask. Raises BookNotLive only when the book is not live."""
-        return self._live().crossed
-
-    def best_bid(self) -> PriceSize | None:
-        """The highest bid as (price, size); None when there is none."""
-        return self._right().best_bid()
-
-    def best_ask(self) -> PriceSize | None:
-        """The lowest ask as (price, size); None when there is none."""
-        return self._right().best_ask()
-
-    def mid(self) -> Decimal | None:
-        """The middle between best bid and ask; None while a side is empty."""
-        book = self._right()
-        bid, ask = book.best_bid(), book.best_ask()
-        return (bid[0] + ask[0]) / 2 if bid is not None and ask is not None else None
-
-    def top(self, depth: int) -> tuple[list[PriceSize], list[PriceSize]]:
-        """The best ``depth`` bids and asks as (price, size), best first."""
-        return self._right().top(depth)
-
-    def copy(self) -> BookCopy:
-        """The whole book as it is now; nothing changes it again. Of a book with more levels than are kept, the far ones
-        are missing.
-        """
-        return self._right().copy()
-
-    def _live(self) -> OrderBook:
-        keeper = self._keeper
-        if keeper.state is not LIVE:
-            raise BookNotLive(keeper.exchange, keeper.symbol, keeper.state.value)
-        return keeper.book
-
-    def _right(self) -> OrderBook:
-        """The book, after a look whether it can be right. Before a market opens its sides may overlap."""
-        book, keeper = self._live(), self._keeper
-        fault = keeper.fault(self._instruments)
-        if fault is not None:
-            keeper.doubt(fault)
-            state = "crossed" if fault == "crossed book" else keeper.state.value
-            raise BookNotLive(keeper.exchange, keeper.symbol, state)
-        return book

@@ -8,19 +8,6 @@ from collections.abc import Iterable
 SLICES = 64
 """Into how many parts the window is cut: they are forgotten one by one."""
 
-_LONGEST_NUMBER = 30
-
-
-def number_of(trade_id: str) -> int | None:
-    """Read an id that is a number; None for any other text, which has no order.
-
-    >>> number_of("130639474"), number_of("a7f3")
-    (130639474, None)
-    """
-    if trade_id.isdigit() and trade_id.isascii() and len(trade_id) <= _LONGEST_NUMBER:
-        return int(trade_id)
-    return None
-
 
 class IdRanges:
     """A set of whole numbers, as sorted ranges that do not touch.

@@ -9,9 +9,10 @@ from typing import Literal
 from tickhive.channels import Instrument
 from tickhive.errors import ConfigurationError
 from tickhive.events import Candle, Trade
-from tickhive.session.candle_ids import SeenTrades, number_of
+from tickhive.session.candle_ids import SeenTrades
 from tickhive.session.candle_intervals import DAY, SECOND, Interval, read_intervals
 from tickhive.session.candle_series import EXACT, Bar, Series
+from tickhive.session.continuity import number_of
 
 MOST_IDS = 100_000
 """Ids (runs of consecutive numbers count once) remembered of one symbol; beyond it the oldest are let go."""

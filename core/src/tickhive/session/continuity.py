@@ -61,11 +61,20 @@ def chains(delta: BookDelta, before: BookDelta) -> bool:
 _LONGEST_ID = 30
 
 
+def number_of(text: str | None) -> int | None:
+    """Read an id that is a number; None for any other text, which has no order.
+
+    >>> number_of("130639474"), number_of("a7f3")
+    (130639474, None)
+    """
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID:
+        return int(text)
+    return None
+
+
 def trade_number(trade: Trade) -> int | None:
     """The trade's id as a number, None where the venue's ids are not numbers."""
-    text = trade.id
-    number = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
-    return int(text) if number else None
+    return number_of(trade.id)
 
 
 class TradeStep(Enum):
@@ -275,8 +284,19 @@ class Continuity:
 
     def keys(self, kind: type[MarketEvent]) -> set[Hashable]:
         """What tells the streams of a class apart, of all that are known."""
-        known = {stream[1] for stream in self.interrupted if stream[0] is kind}
-        return known.union(*(line.last[kind] for line in self.lines))
+        return {stream[1] for stream, _ in self.streams() if stream[0] is kind}
+
+    def streams(self) -> Iterator[tuple[StreamKey, MarketEvent]]:
+        """Every stream that is known with its last event, on each line that carries it, the interrupted ones too."""
+        for stream, (event, _) in self.interrupted.items():
+            yield stream, event
+        for line in self.lines:
+            yield from line.streams()
+
+    def adopt(self, line: Line, kind: type[MarketEvent]) -> None:
+        """A line goes on with the interrupted streams of a class: what they missed is told otherwise."""
+        for stream in [stream for stream in self.interrupted if stream[0] is kind]:
+            line.inherited[stream] = self.interrupted.pop(stream)[0]
 
     def latest(self, stream: StreamKey) -> MarketEvent | None:
         """The last event of a stream, before an interruption too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tickhive.channels import DataType
 from tickhive.events import MarketEvent
 from tickhive.plugin.contract import (
     Accepted,
@@ -152,6 +153,13 @@ class Conversation:
 
     def _malformed(self, event: Malformed, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         self._note_malformed(event.why, frame)
+        if event.data_type is DataType.ORDERBOOK:
+            self._session.desk.unread((event.symbol, event.depth), self._unread(event), at, out)
+        elif event.data_type is not None:
+            self._session.streams.unread(event.data_type, event.symbol, self._unread(event), at, out)
+
+    def _unread(self, event: Malformed) -> str:
+        return self.fit(f"a frame could not be read: {event.why}")
 
     def misread(self, error: BaseException, frame: bytes) -> None:
         """Count a frame whose parsing failed; what it held before that was delivered."""

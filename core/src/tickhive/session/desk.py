@@ -1,18 +1,19 @@
-"""The books one socket feeds: apply, verify, merge with what others bring, announce a break, repair that book alone."""
+"""The books one socket feeds: apply, verify, merge with what others bring, notice a break of one of them alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tickhive.channels import Channel, DataType
-from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent
-from tickhive.plugin.contract import BookChecksum, Fetch
+from tickhive.events import BookDelta, BookSnapshot, MarketEvent
+from tickhive.plugin.contract import BookChecksum
 from tickhive.session.book import BookState
 from tickhive.session.books import BookKeeper
-from tickhive.session.continuity import Verdict, moment
+from tickhive.session.continuity import Verdict
 from tickhive.session.faults import FAULTS, describe
 from tickhive.session.feed import BookKey, book_key
-from tickhive.session.ledger import RECEIVING, REJECTED, SILENT
+from tickhive.session.ledger import RECEIVING, SILENT
+from tickhive.session.repair import BookRepair
 from tickhive.session.timers import SECOND
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 LIVE, BROKEN = BookState.LIVE, BookState.BROKEN
 ACCEPT, GAP = Verdict.ACCEPT, Verdict.GAP
 
-_REPAIR_PATIENCE = 30 * SECOND  # a repair that brought no snapshot by then is tried again
 _LOOK = SECOND // 2  # a book nobody reads is looked at so often, if it changed
-_MOST_REPAIRS = 8  # repairs in a row without a book that lasts: a fresh socket is the better cure
 
 
 class BookDesk:
@@ -41,10 +40,9 @@ class BookDesk:
         self._keepers = feed.books
         self._mine: dict[BookKey, None] = {}  # in the order they came, so that a replay repeats itself
         self._alone: dict[BookKey, BookKeeper] = {}  # those no other socket carries: all that the hot road sees
-        self._fetching: set[BookKey] = set()
-        self._watching = False
+        self._looking = False
         self._known = b""  # the last frame with a change that was known already: its checksum is of a state gone by
-        self._streams_fetch = feed.stack.offers("snapshot")
+        self.repair = BookRepair(session, self)
         self._verify = feed.verify_checksums and feed.stack.offers("checksum")
         self._checksum = feed.stack.bound("checksum")
 
@@ -96,20 +94,20 @@ class BookDesk:
         keeper = self._keeper(key)
         overlap = keeper.overlap
         if keeper.state is not LIVE:
-            self._announce(keeper, event, at, out)
+            self.repair.announce(keeper, event, at, out)
             keeper.replace(event, fetched=False)
             self._now_live(keeper, at)
         elif overlap is None or overlap.replaces(self, event):
             keeper.replace(event, fetched=False)
         else:
             overlap.heard[self] = at
-            self._received(self.channel(key), at)
+            self._received(self._session.asking.book_channel(key), at)
             return
         out.append(event)
         if overlap is not None:
             overlap.heard[self] = at
             overlap.replaced(self, event, out)
-        self._received(self.channel(key), at)
+        self._received(self._session.asking.book_channel(key), at)
 
     # A book that other sockets carry, or that is not live
 
@@ -153,7 +151,7 @@ class BookDesk:
         else:
             breaking = overlap.follow(self, event, at, out)
             if event.sequence is not None or overlap.source is self:
-                self._received(self.channel(key), at)
+                self._received(self._session.asking.book_channel(key), at)
             if breaking is not None:
                 self._broken_by(keeper, breaking, at, out)
             elif overlap.due is not None:
@@ -180,10 +178,10 @@ class BookDesk:
         key = (event.symbol, event.depth)
         keeper.heard = at
         broken = keeper.state is BROKEN and keeper.cause is not None
-        self._announce(keeper, event, at, out)
-        channel = self.channel(key)
+        self.repair.announce(keeper, event, at, out)
+        channel = self._session.asking.book_channel(key)
         if broken and channel is not None:
-            self._repair(key, at, out)
+            self.repair.mend(key, at, out)
         elif channel is None or keeper.state is BookState.EMPTY:
             keeper.sync()
         self._received(channel, at)
@@ -192,7 +190,7 @@ class BookDesk:
     def _pass_on(self, keeper: BookKeeper, event: BookDelta, out: list[MarketEvent]) -> None:
         """Give consumers a delta that is not applied, once, and hold it where a fetched snapshot will need it."""
         if keeper.unseen(self, event):
-            if self._streams_fetch and keeper.state is BookState.SYNCING:
+            if self.repair.can_fetch and keeper.state is BookState.SYNCING:
                 keeper.hold(event)
             out.append(event)
 
@@ -201,11 +199,6 @@ class BookDesk:
         asking = self._session.asking
         if channel is not None and asking.state(channel) is not RECEIVING:
             asking.received(channel, at)
-
-    def _announce(self, keeper: BookKeeper, event: MarketEvent, at: int, out: list[MarketEvent]) -> None:
-        """Say what broke a book behind the road's back: a lost socket, or a reader who found it wrong."""
-        if keeper.cause is not None:
-            self._gap(keeper, keeper.cause, moment(event), None, at, out)
 
     def _broken_by(self, keeper: BookKeeper, event: BookDelta, at: int, out: list[MarketEvent]) -> None:
         """A delta does not follow."""
@@ -216,36 +209,15 @@ class BookDesk:
 
     def _break(self, keeper: BookKeeper, cause: str, at: int, out: list[MarketEvent], found: str | None = None) -> None:
         keeper.doubt(cause)
-        self._gap(keeper, cause, None, found, at, out)
-        self._mine[(keeper.symbol, keeper.depth)] = None
-        self._repair((keeper.symbol, keeper.depth), at, out)
-
-    def _gap(
-        self, keeper: BookKeeper, cause: str, end: int | None, found: str | None, at: int, out: list[MarketEvent]
-    ) -> None:
-        """Announce a hole, once: an open one ends with the next snapshot."""
-        keeper.cause = None
-        latest = keeper.latest
-        start = moment(latest) if latest is not None else None
-        last = str(keeper.sequence) if keeper.sequence is not None else None
-        channel = self.channel((keeper.symbol, keeper.depth))
-        params = channel.params if channel is not None else str(keeper.depth or "")
-        exchange, symbol = keeper.exchange, keeper.symbol
-        out.append(Gap(exchange, symbol, None, at, DataType.ORDERBOOK, start, end, cause, last, found, params=params))
-        self._session.statistics.gaps += 1
-        if keeper.overlap is not None:
-            for delta in keeper.overlap.release(out):
-                keeper.hold(delta)
+        self._mine[keeper.key] = None
+        self.repair.tell(keeper, cause, None, found, at, out)
+        self.repair.mend(keeper.key, at, out)
 
     def _now_live(self, keeper: BookKeeper, at: int) -> None:
-        key = (keeper.symbol, keeper.depth)
-        self._fetching.discard(key)
-        session = self._session
-        session.timers.cancel(self._repair, key)
-        session.timers.cancel(self._impatient, key)
-        if not self._watching:
-            self._watching = True
-            session.timers.set(self._watch, None, at + _LOOK)
+        self.repair.done(keeper.key)
+        if not self._looking:
+            self._looking = True
+            self._session.timers.set(self._look_again, None, at + _LOOK)
 
     def begun(self, channel: Channel) -> bool:
         """Whether an acknowledged book goes on from this socket without a snapshot of its own: something of it came
@@ -254,7 +226,7 @@ class BookDesk:
         if self._session.feed.ledger.state(channel) is SILENT:
             return True
         keeper = self._keepers.get(book_key(channel))
-        if not self._streams_fetch or keeper is None or keeper.state is not LIVE:
+        if not self.repair.can_fetch or keeper is None or keeper.state is not LIVE:
             return False
         overlap = keeper.overlap
         since = self._session.asking.channels[channel].since
@@ -262,10 +234,10 @@ class BookDesk:
 
     def confirmed(self, key: BookKey, by: int) -> bool:
         """Whether the venue had confirmed on this socket, by then (ns UTC), that it brings a book."""
-        channel = self.channel(key)
+        channel = self._session.asking.book_channel(key)
         return channel is not None and self._session.asking.confirmed(channel, by)
 
-    # Looks
+    # Books that cannot be right
 
     def look(self, at: int, out: list[MarketEvent]) -> None:
         """Look at the books that changed since: one that is crossed cannot be right, one that grows needs its bound."""
@@ -279,31 +251,19 @@ class BookDesk:
             if fault is not None:
                 self._break(keeper, fault, at, out)
 
-    def _watch(self, _about: None, at: int, out: list[MarketEvent]) -> None:
+    def _look_again(self, _about: None, at: int, out: list[MarketEvent]) -> None:
         self.look(at, out)
-        self._watching = any(
+        self._looking = any(
             keeper is not None and keeper.state is LIVE for keeper in map(self._keepers.get, self._mine)
         )
-        if self._watching:
-            self._session.timers.set(self._watch, None, at + _LOOK)
+        if self._looking:
+            self._session.timers.set(self._look_again, None, at + _LOOK)
 
-    # Repair
-
-    def channel(self, key: BookKey) -> Channel | None:
-        """The channel of this socket that feeds a book."""
-        channels = self._session.asking.topic(DataType.ORDERBOOK, key[0])
-        for channel in channels:
-            if book_key(channel) == key:
-                return channel
-        return channels[0] if len(channels) == 1 else None
-
-    def expect(self, channel: Channel, at: int) -> None:
-        """A book was asked for: its snapshot streams in, or is fetched when the dial's patience ends."""
-        key = book_key(channel)
-        self._keeper(key).sync()
-        patience = self._session.dial.patience
-        wait = _REPAIR_PATIENCE if patience is None else int(patience * SECOND)
-        self._session.timers.set(self._impatient, key, at + wait)
+    def unread(self, key: BookKey, cause: str, at: int, out: list[MarketEvent]) -> None:
+        """Something that came for a book on this socket could not be read."""
+        keeper = self._keepers.get(key) if key in self._mine else None
+        if keeper is not None and keeper.state is LIVE and not (keeper.overlap and keeper.overlap.keeps(self)):
+            self._break(keeper, cause, at, out)
 
     def break_all(self, cause: str, at: int, out: list[MarketEvent]) -> None:
         """Frames were lost on this socket: of its books, only those another one keeps are known to be right."""
@@ -314,78 +274,24 @@ class BookDesk:
             if keeper.overlap is None or not keeper.overlap.keeps(self):
                 self._break(keeper, cause, at, out)
 
-    def _repair(self, key: BookKey, at: int, out: list[MarketEvent]) -> None:
-        """Get a broken book a snapshot by the gentlest way the venue knows, not too often."""
-        session = self._session
-        keeper, channel = self._keepers.get(key), self.channel(key)
-        if keeper is None or channel is None or keeper.state is LIVE or not session.is_open:
-            return
-        if session.asking.state(channel) is REJECTED:
-            return
-        if at < keeper.not_before:
-            session.timers.set(self._repair, key, keeper.not_before)
-            return
-        if keeper.cause is not None:
-            self._gap(keeper, keeper.cause, None, None, at, out)
-        keeper.plan_repair(at)
-        keeper.repairer = self
-        if keeper.repairs > _MOST_REPAIRS:
-            session.close(f"{channel} does not stay right")
-            return
-        session.statistics.resyncs += 1
-        session.timers.set(self._repair, key, max(keeper.not_before, at + _REPAIR_PATIENCE))
-        if not session.asking.renew(channel, at) and not self._fetch(key, channel, at):
-            session.close(f"{channel} is broken and cannot be repaired on this socket")
+    # Snapshots that were asked for
 
-    def _impatient(self, key: BookKey, at: int, out: list[MarketEvent]) -> None:
-        keeper, channel = self._keepers.get(key), self.channel(key)
-        if keeper is None or channel is None or keeper.state is LIVE:
-            return
-        if self._session.asking.state(channel) is REJECTED:
-            return
-        if at < keeper.not_before:
-            self._session.timers.set(self._impatient, key, keeper.not_before)
-            return
-        if self._streams_fetch:
-            keeper.plan_repair(at)
-            if self._fetch(key, channel, at):
-                return
-        carried = self._session.asking.channels[channel]
-        due = carried.asked_at + _REPAIR_PATIENCE
-        if at < due or carried.state is not RECEIVING:
-            # It can only stream in, and where nothing else does either there may be no market.
-            self._session.timers.set(self._impatient, key, max(due, at + _REPAIR_PATIENCE // 2))
-        else:
-            self._repair(key, at, out)
-
-    def _fetch(self, key: BookKey, channel: Channel, at: int) -> bool:
-        """Ask for a snapshot by REST, one at a time for each book; False when the venue knows no way to."""
-        if not self._streams_fetch:
-            return False
-        if key in self._fetching:
-            return True
-        if any(key in session.desk._fetching for session in self._session.feed.sessions):
-            self._again_later(key, at)
-            return True
-        answer = self._session.hooks.one("snapshot", session=self._session, channel=channel)
-        if not isinstance(answer, Fetch):
-            return False
-        self._session.send_fetch(answer, key)
-        self._fetching.add(key)
-        keeper = self._keepers[key]
-        keeper.sync()
-        return True
+    def expect(self, channel: Channel, at: int) -> None:
+        """A book was asked for: its snapshot streams in, or is fetched when the dial's patience ends."""
+        key = book_key(channel)
+        self._keeper(key).sync()
+        self.repair.expect(key, at)
 
     def fetched(self, event: BookSnapshot, at: int, out: list[MarketEvent]) -> None:
         """A snapshot that was fetched: used only by a book that is not live, since the stream is never older."""
         key = (event.symbol, event.depth)
-        self._fetching.discard(key)
+        self.repair.fetch_over(key)
         if self._unwanted(key):
             return
         keeper = self._keeper(key)
         if keeper.state is LIVE:
             return
-        self._announce(keeper, event, at, out)
+        self.repair.announce(keeper, event, at, out)
         out.append(event)
         if keeper.replace(event, fetched=True):
             self._now_live(keeper, at)
@@ -394,18 +300,12 @@ class BookDesk:
         else:
             # Older than the deltas held: the next one will reach them.
             keeper.sync()
-            self._again_later(key, at)
+            self.repair.fetch_later(key, at)
 
     def fetch_ended(self, key: BookKey, at: int) -> None:
         """A fetch is over; if it brought no snapshot, another is made later."""
-        if key in self._fetching:
-            self._fetching.discard(key)
-            self._again_later(key, at)
-
-    def _again_later(self, key: BookKey, at: int) -> None:
-        keeper = self._keepers.get(key)
-        if keeper is not None:
-            self._session.timers.set(self._impatient, key, max(keeper.not_before, at + SECOND // 2))
+        if self.repair.fetch_over(key):
+            self.repair.fetch_later(key, at)
 
     # Sockets that come and go
 
@@ -431,7 +331,7 @@ class BookDesk:
 
     def _part(self, key: BookKey, reason: str) -> None:
         self._alone.pop(key, None)
-        self._fetching.discard(key)
+        self.repair.fetch_over(key)
         keeper = self._keepers.get(key)
         if keeper is None or self not in keeper.carriers:
             return
@@ -454,12 +354,11 @@ class BookDesk:
 
     def inherit(self, key: BookKey, repair: bool) -> None:
         """Another socket that carried this book is gone; ``repair``: it was to repair it."""
-        keeper, timers = self._keepers[key], self._session.timers
+        keeper = self._keepers[key]
         overlap = keeper.overlap
         if keeper.state is LIVE:
             if overlap is not None and overlap.due is not None:
-                timers.set(self._waited, key, overlap.due)
+                self._session.timers.set(self._waited, key, overlap.due)
         elif repair:
             # A socket that has brought nothing yet may be about to bring its snapshot.
-            since = 0 if overlap is None or self in overlap.heard else (keeper.last_received or 0) + _REPAIR_PATIENCE
-            timers.set(self._repair, key, max(keeper.not_before, since))
+            self.repair.inherit(keeper, patient=overlap is not None and self not in overlap.heard)

@@ -8,6 +8,13 @@ FAULTS = (Exception, SystemExit)
 _LONGEST = 160
 
 
+class HookEnded(BaseException):
+    """Raised inside a hook that did not return in time; no ``except Exception`` of its holds it up."""
+
+    def __str__(self) -> str:
+        return "it did not return in time"
+
+
 class StaleFrame(Exception):
     """A frame came again, or after one that was sent later: what follows in it is known, or given up already."""
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
 from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Gap, MarketEvent
-from tickhive.session.books import BookKeeper, BookView
+from tickhive.session.book_view import BookView
+from tickhive.session.books import BookKeeper
 from tickhive.session.candle_starts import CandleStarts
 from tickhive.session.continuity import Continuity, Ending
 from tickhive.session.doubles import Doubles
 from tickhive.session.fills import Fills
 from tickhive.session.handed_late import HandedLate
+from tickhive.session.holdings import Holdings
 from tickhive.session.holes import Hole, TradeHole, report
 from tickhive.session.ledger import SilenceLimit, SubscriptionLedger
 from tickhive.session.orders import Orders
@@ -46,7 +48,8 @@ class Feed:
     ``sessions`` are those whose socket is open, oldest first; several of them may carry the same channel. ``ledger``
     says how far every channel has come, ``books`` keeps every book, ``continuity`` remembers the last event of every
     other stream, so that a hole is recognised when data comes back, ``trade_ids`` where their ids stand, ``doubles``
-    what several sockets brought, ``fills`` which fills were handed out. ``unseen`` are channels that only keep the
+    what several sockets brought, ``fills`` which fills were handed out, ``orders`` and
+    ``holdings`` how an account stands. ``unseen`` are channels that only keep the
     instruments right: their events are not handed out. ``holes`` are those whose refill lost its socket, ``refilled``
     what was handed out late last, ``on_hole`` hears of each hole that begins to be filled, before any event that
     revealed it is handed out, ``missed_trades`` by symbol how many trades are known to be missing for good,
@@ -75,6 +78,7 @@ class Feed:
         self.doubles = Doubles(self.continuity, self.trade_ids, self.lacks)
         self.fills = Fills()
         self.orders = Orders()
+        self.holdings = Holdings()
         self.unseen: frozenset[Channel] = frozenset()
         self.holes: list[Hole] = []
         self.on_hole: Callable[[Gap], None] | None = None

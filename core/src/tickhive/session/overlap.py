@@ -211,9 +211,8 @@ class Overlap:
             return self.source is not carrier
         if self._others(carrier):
             return True
-        key = (keeper.symbol, keeper.depth)
         return until is not None and any(
-            other is not carrier and other.is_open and other.confirmed(key, until) for other in keeper.carriers
+            other is not carrier and other.is_open and other.confirmed(keeper.key, until) for other in keeper.carriers
         )
 
     def broken(self) -> None:

@@ -8,18 +8,31 @@ from collections.abc import Iterable, Sequence
 from attrs import evolve
 
 from tickhive.channels import EVERY, Channel, DataType
-from tickhive.events import DATA_TYPE_OF, BookDelta, BookSnapshot, Candle, Fill, Gap, MarketEvent, Trade
+from tickhive.events import (
+    DATA_TYPE_OF,
+    Balance,
+    BookDelta,
+    BookSnapshot,
+    Candle,
+    Fill,
+    Gap,
+    MarketEvent,
+    Order,
+    Position,
+    Trade,
+)
+from tickhive.session.account import account_stream
 from tickhive.session.candle_starts import interval_of
-from tickhive.session.continuity import StreamKey, moment, trade_number
-from tickhive.session.feed import Feed, book_key
+from tickhive.session.continuity import StreamKey, trade_number
+from tickhive.session.feed import CLASS_OF, Feed, book_key
 from tickhive.session.holes import CandleHole, Hole, TradeHole
 from tickhive.session.refill import DEADLINE
 
 
 def standing(feed: Feed) -> list[MarketEvent]:
-    """The last event of every stream, and a Gap for each hole that is being filled: what ``resume`` takes.
-
-    Of trades it is the one with the highest id.
+    """The last event of every stream, a Gap for each hole that is being filled, and how an account stands: what
+    ``resume`` takes. Of trades it is the one with the highest id. A Gap of ``EVERY`` says since when a private channel
+    is not known.
     """
     continuity = feed.continuity
     latest: dict[StreamKey, MarketEvent] = {stream: event for stream, (event, _) in continuity.interrupted.items()}
@@ -33,7 +46,27 @@ def standing(feed: Feed) -> list[MarketEvent]:
             if highest is not None and (trade_number(highest) or 0) > (trade_number(event) or 0):
                 latest[stream] = highest
     books = [keeper.latest for keeper in feed.books.values() if keeper.latest is not None]
-    return [*(evolve(hole.gap) for hole in feed.open_holes()), *latest.values(), *books]
+    holes = [evolve(hole.gap) for hole in feed.open_holes()]
+    absences = _absences(feed)
+    fills = feed.fills.told(next((gap.start for gap in absences if gap.data_type is DataType.FILL), None))
+    # The last event of a stream comes after all others of it.
+    return [*holes, *absences, *feed.orders.open(), *feed.holdings.held(), *fills, *latest.values(), *books]
+
+
+def _absences(feed: Feed) -> list[Gap]:
+    """Since when each private channel is not known, or will not be if this run ends."""
+    found: dict[StreamKey, tuple[int, str]] = dict(feed.continuity.unheard)
+    for session in feed.sessions:
+        for channel, (start, cause) in session.account_desk.absences():
+            stream = account_stream(channel)
+            if stream not in found or start < found[stream][0]:
+                found[stream] = (start, cause)
+    kinds = {CLASS_OF[data_type]: data_type for data_type in DataType if data_type.private}
+    return [
+        Gap(feed.exchange, EVERY, None, start, kinds[kind], start, None, cause)
+        for (kind, key), (start, cause) in found.items()
+        if kind in kinds and key == EVERY
+    ]
 
 
 def resume(feed: Feed, events: Iterable[MarketEvent], cause: str, channels: Iterable[Channel]) -> None:
@@ -45,11 +78,19 @@ def resume(feed: Feed, events: Iterable[MarketEvent], cause: str, channels: Iter
     for channel in channels:
         wanted.setdefault((channel.data_type, channel.symbol), []).append(channel)
     holes: list[Gap] = []
+    fills: list[Fill] = []
     for event in events:
-        if isinstance(event, Gap):
+        if isinstance(event, Gap) and event.symbol == EVERY:
+            if (event.data_type, EVERY) in wanted and event.start is not None:
+                feed.continuity.unheard[CLASS_OF[event.data_type], EVERY] = (event.start, event.cause or cause)
+        elif isinstance(event, Gap):
             holes.append(event)
         elif _channel(event, wanted) is not None:
             _interrupt(feed, event, cause)
+            if isinstance(event, Fill):
+                fills.append(event)
+    start, _ = feed.continuity.unheard.get((Fill, EVERY), (None, ""))
+    feed.fills.resume(fills, start)
     for gap in holes:
         carrier = _channel(gap, wanted)
         hole = _hole(gap, carrier) if carrier is not None else None
@@ -69,8 +110,10 @@ def _interrupt(feed: Feed, event: MarketEvent, cause: str) -> None:
     if isinstance(event, Trade):
         feed.trade_ids.check((event,))
         feed.trade_ids.pause(event.symbol)
-    elif isinstance(event, Fill):
-        feed.fills.since = max(feed.fills.since or 0, moment(event))
+    elif isinstance(event, Order):
+        feed.orders.note(event)
+    elif isinstance(event, Balance | Position):
+        feed.holdings.note(event)
 
 
 def _channel(event: MarketEvent, wanted: dict[tuple[DataType, str], list[Channel]]) -> Channel | None:

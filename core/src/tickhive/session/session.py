@@ -4,71 +4,40 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from tickhive.channels import Channel, DataType, InstrumentTable
-from tickhive.events import (
-    BookDelta,
-    BookSnapshot,
-    Candle,
-    Fill,
-    Gap,
-    InstrumentUpdate,
-    MarketEvent,
-    Order,
-)
-from tickhive.plugin.contract import (
-    Answer,
-    BookChecksum,
-    Credentials,
-    Dial,
-    Fetch,
-    Rejected,
-    Request,
-)
-from tickhive.session.account import AccountDesk, LastWord, Standing
+from tickhive.events import MarketEvent
+from tickhive.plugin.contract import Answer, Credentials, Dial, Fetch, Request
+from tickhive.session.account import AccountDesk
 from tickhive.session.asking import Asking
 from tickhive.session.continuity import Line, StreamKey
-from tickhive.session.conversation import Conversation, Handler
+from tickhive.session.conversation import Conversation
 from tickhive.session.desk import BookDesk
-from tickhive.session.faults import FAULTS, StaleFrame
-from tickhive.session.feed import STREAM_TYPES, BookKey, Feed, book_key
+from tickhive.session.faults import FAULTS, HookEnded, StaleFrame
+from tickhive.session.feed import STREAM_TYPES, Feed, book_key
+from tickhive.session.fetches import FetchDesk, Purpose
+from tickhive.session.finding import HoleFinder
 from tickhive.session.hooks import Hooks
 from tickhive.session.ledger import ACKNOWLEDGED, RECEIVING, REJECTED
+from tickhive.session.lifetime import Lifetime
 from tickhive.session.pulse import Beat, Pulse
-from tickhive.session.refill import Hole, RefillDesk
+from tickhive.session.refill import RefillDesk
+from tickhive.session.routes import handlers, plain_streams
 from tickhive.session.statistics import SessionState, SessionStatistics
 from tickhive.session.streams import StreamDesk
+from tickhive.session.struck import disbelieve
 from tickhive.session.timers import SECOND, Timers
 from tickhive.session.watch import Watch
 
 if TYPE_CHECKING:
     from tickhive.plugin.stack import ExchangeStack
 
-__all__ = ["Session", "SessionState", "SessionStatistics"]
-
-
-class Upkeep(Enum):
-    """The purpose of what the ``heartbeat`` hook asks for: without it the venue sends no more on this socket."""
-
-    UPKEEP = "upkeep"
-
-
-UPKEEP = Upkeep.UPKEEP
-
-Purpose: TypeAlias = BookKey | Hole | Standing | LastWord | Upkeep
-"""What a request is for: a book's snapshot, a hole to refill, how an account's channel stands, how an order ended, what
-keeps the socket valid."""
-
 ACK_SECONDS = 10.0
 """How long a request may stay unanswered."""
 
-_LEAVE_EARLY_SECONDS = 60.0  # before the end of a dial's lifetime, or a tenth of it
-
-
 _LAG = 10 * SECOND
-"""By how much one socket may lag behind another."""
+"""So long after another socket went, what it brought may still be on its way on this one (ns)."""
 
 
 class Session:
@@ -93,8 +62,6 @@ class Session:
         "_ids",
         "_news",
         "_parse",
-        "_purposes",
-        "_routes",
         "_streams",
         "account_desk",
         "announced",
@@ -107,16 +74,20 @@ class Session:
         "exchange",
         "fatal",
         "feed",
+        "fetch_desk",
         "fetches",
+        "finder",
         "hooks",
         "instruments",
         "leaving",
+        "lifetime",
         "line",
         "memory",
         "outbox",
         "overlaps",
         "pulse",
         "refill",
+        "routes",
         "settings",
         "stack",
         "state",
@@ -159,7 +130,6 @@ class Session:
         self._ids = itertools.count(1) if ids is None else ids
         self.pulse = Pulse(dial.heartbeat)
         self.hooks = Hooks(stack.call, self.statistics, secret=credentials is not None)
-        self._purposes: dict[int, tuple[Fetch, Purpose | None]] = {}
         self._news = feed.ledger.news
         self.memory: Any = self.hooks.one("memory")
         self.conversation = Conversation(self, sanitize, ack_seconds)
@@ -169,25 +139,14 @@ class Session:
         self.streams = StreamDesk(self)
         self.desk = BookDesk(self)
         self.refill = RefillDesk(self)
+        self.finder = HoleFinder(self)
         self.account_desk = AccountDesk(self)
+        self.fetch_desk = FetchDesk(self)
+        self.lifetime = Lifetime(self)
         self._check = feed.trade_ids.check
         self._parse: Callable[[Session, bytes, int], Iterable[Any]] = stack.bound("parse")
-        # Streams whose events need no thought but "when was the last one": class to key to event. See `receive`.
-        self._streams: dict[type, dict[Any, Any]] = {
-            kind: self.line.last[kind] for kind in STREAM_TYPES if kind not in (Candle, InstrumentUpdate, Order, Fill)
-        }
-        self._routes: dict[type, Handler] = {
-            **dict.fromkeys(self._streams, self.streams.first),
-            Candle: self.streams.candle,
-            InstrumentUpdate: self.streams.instrument,
-            Order: self.account_desk.order,
-            Fill: self.streams.fill,
-            BookSnapshot: self.desk.snapshot,
-            BookDelta: self.desk.delta,
-            BookChecksum: self.desk.checksum,
-            Gap: _pass_on,
-            **self.conversation.routes,
-        }
+        self._streams = plain_streams(self.line)
+        self.routes = handlers(self, self._streams)
 
     def next_id(self) -> str:
         """A request id that this socket has not used."""
@@ -249,11 +208,13 @@ class Session:
         append = out.append
         parse = self._parse
         streams = self._streams
-        routes = self._routes
+        routes = self.routes
         # Events of one kind come in runs: what the kind means is looked up once for each run.
         kind: type | None = None
         stream: dict[Any, Any] | None = None
+        event: Any = None
         for frame in frames:
+            before = event
             try:
                 for event in parse(self, frame, at):
                     if event.__class__ is not kind:
@@ -268,10 +229,17 @@ class Session:
                 pass
             except FAULTS as error:
                 self.conversation.misread(error, frame)
+            except HookEnded as error:
+                # Who asked for this condemns the plugin; what the frames before brought goes out.
+                self.conversation.misread(error, frame)
+                disbelieve(out, before, self.line, self.pulse.heard_at)
+                break
         if self.overlaps:
             out = self.feed.doubles.drop(out, self.line, at)
+            if self.credentials is not None:
+                self.account_desk.handed_out(out)
         if odd := self._check(out):
-            self.refill.odd(odd, at, out)
+            self.finder.odd(odd, at, out)
         statistics = self.statistics
         statistics.frames += len(frames)
         statistics.events += len(out)
@@ -285,6 +253,11 @@ class Session:
         out += self._news
         self._news.clear()
 
+    def _hand_out(self, out: list[MarketEvent]) -> None:
+        """Count what goes out, and tell what became of subscriptions."""
+        self.statistics.events += len(out)
+        self._tell(out)
+
     # The conversation
 
     def opened(self, at: int) -> None:
@@ -293,13 +266,8 @@ class Session:
         if self.feed.fills.since is None:
             self.feed.fills.since = at
         self.statistics.connected_at = self.pulse.heard_at = at
-        dial = self.dial
-        if dial.upkeep is not None:
-            self.timers.set(self._upkeep, None, at + int(dial.upkeep * SECOND))
-        if dial.lifetime is not None:
-            early = min(_LEAVE_EARLY_SECONDS, dial.lifetime / 10)
-            self.timers.set(self._outlived, None, at + int((dial.lifetime - early) * SECOND))
-        if dial.login:
+        self.lifetime.begin(at)
+        if self.dial.login:
             self.conversation.login(at)
         else:
             self.ready(at)
@@ -320,106 +288,40 @@ class Session:
 
     def remove(self, channels: Iterable[Channel], at: int) -> None:
         """Carry these no more. Where the venue knows no way to say so, ``leaving`` asks for a fresh socket."""
+        channels = tuple(channels)
         if not self.asking.leave(channels, at) and self.is_open:
             self.leave("channels were given up, which takes a fresh socket here")
+        for channel in channels:
+            self.account_desk.forget(channel, at)
         self.feed.compare(at)
 
     def forget(self, channel: Channel, at: int) -> None:
         """A channel was given up for good on this socket."""
         if channel.data_type is DataType.ORDERBOOK:
             self.desk.leave(channel)
+        self.account_desk.forget(channel, at)
         if not self.feed.carriers(channel):
             self.feed.forget(channel)
         elif channel.data_type is not DataType.ORDERBOOK:
             self.streams.leave(channel, at, at, self.feed.ledger.news)
 
-    def interrupted(self, channel: Channel, since: int, at: int) -> None:
-        """A channel is asked for again on this socket, because it fell silent or came wrong: from its last event on, or
-        from ``since`` (ns UTC) where others carry it, nobody knows that nothing was missed. Books know by themselves.
-        """
-        carried = self.asking.channels.get(channel)
-        if carried is not None and channel.data_type is not DataType.ORDERBOOK:
-            reason = carried.entry.reason
-            cause = f"{reason}; it was asked for again" if reason else "it was asked for again"
-            self.streams.leave(channel, since, at, self.feed.ledger.news, cause)
-
     def answered(self, fetch: Fetch, answer: Answer, at: int) -> list[MarketEvent]:
         """The answer to one of ``fetches`` came. Pass the Fetch as it was taken from there."""
         out: list[MarketEvent] = []
-        if self.state is SessionState.CLOSED:
-            return out  # whoever needs it still has asked again elsewhere
-        _, purpose = self._purposes.pop(id(fetch), (fetch, None))
-        if isinstance(purpose, Hole):
-            self.refill.answered(purpose, fetch, answer, at, out)
-            self.statistics.events += len(out)
-            self._tell(out)
-            return out
-        key: Purpose | None = purpose
-        if key is None and fetch.channel is not None and fetch.channel.data_type is DataType.ORDERBOOK:
-            key = book_key(fetch.channel)
-        events, fault = self.hooks.many("read", session=self, fetch=fetch, answer=answer, at=at)
-        if fault is None:
-            try:
-                for event in events:
-                    if isinstance(key, Standing):
-                        key.note(event)
-                    key = self.read_event(event, key, at, out)
-            except Exception as error:
-                fault = self.hooks.failed("read", error)
-        if fault is not None and isinstance(purpose, Standing):
-            purpose.whole = False
-        if isinstance(key, Standing | LastWord):
-            self.account_desk.ended(key, at, out)
-        elif isinstance(key, tuple):
-            self.desk.fetch_ended(key, at)
-        self.statistics.events += len(out)
-        self._tell(out)
+        if self.state is not SessionState.CLOSED:  # whoever needs it still has asked again elsewhere
+            self.fetch_desk.answered(fetch, answer, at, out)
+            self._hand_out(out)
         return out
-
-    def read_event(self, event: Any, key: Purpose | None, at: int, out: list[MarketEvent]) -> Purpose | None:
-        """Act on one thing a REST answer said; answers the purpose unless a further request has it now."""
-        if isinstance(event, BookSnapshot):
-            self.desk.fetched(event, at, out)
-        elif isinstance(event, Fetch):
-            self.send_fetch(event, key)
-            return None
-        elif isinstance(event, Dial):
-            self.conversation.note_unknown("read answered a Dial for a socket that is open")
-        elif isinstance(event, Rejected) and event.id is None and not event.channels:
-            self.conversation.refused(event)
-        else:
-            self._routes[event.__class__](event, b"", at, out)
-        return key
 
     def fetch_failed(self, fetch: Fetch, reason: str, at: int, *, unauthorised: bool = False) -> list[MarketEvent]:
         """One of ``fetches`` could not be made. Pass the Fetch as it was taken from there. ``unauthorised``: because
         the venue does not accept who signed it, which ends the feed.
         """
         out: list[MarketEvent] = []
-        if self.state is SessionState.CLOSED:
-            return out
-        _, purpose = self._purposes.pop(id(fetch), (fetch, None))
-        if isinstance(purpose, Hole):
-            self.refill.failed(purpose, fetch, reason, out)
-        elif isinstance(purpose, Standing | LastWord):
-            self.account_desk.failed(purpose, at, out)
-        elif isinstance(purpose, Upkeep):
-            self.leave(f"what keeps this socket valid failed: {self.conversation.fit(reason)}", announced=True)
-        elif purpose is not None:
-            self.desk.fetch_ended(purpose, at)
-        if unauthorised:
-            self.conversation.refused(Rejected(reason, "credentials"))
-        elif self.state is SessionState.LOGIN:
-            self.close(f"the login failed: {self.conversation.fit(reason)}")
-        self.statistics.events += len(out)
-        self._tell(out)
+        if self.state is not SessionState.CLOSED:
+            self.fetch_desk.failed(fetch, reason, at, out, unauthorised=unauthorised)
+            self._hand_out(out)
         return out
-
-    def send_fetch(self, fetch: Fetch, purpose: Purpose | None = None) -> None:
-        """Put a request to the driver."""
-        # Keyed by identity, the object kept alive: two equal requests are two requests.
-        self._purposes[id(fetch)] = (fetch, purpose)
-        self.fetches.append(fetch)
 
     def closed(self, reason: str, at: int) -> list[MarketEvent]:
         """The socket is gone. The streams no other socket carries stand interrupted: the first event of each, on
@@ -435,6 +337,7 @@ class Session:
         self.desk.lost(cause)
         self.refill.lost(at)
         self.streams.ended(endings, cause, at, out)
+        self.account_desk.lost(at, out)
         self.streams.quiet(cause, self.pulse.heard_at)
         self.asking.lost(cause, at)
         for companion in self.feed.sessions:
@@ -442,10 +345,20 @@ class Session:
                 companion.refill.resume(at)
         self.outbox.clear()
         self.fetches.clear()
-        self._purposes.clear()
+        self.fetch_desk.clear()
         self.wants_ping = False
-        self._tell(out)
+        self._hand_out(out)
         return out
+
+    def dissolve(self) -> None:
+        """Let go of all but ``state`` and ``statistics``: the last thing a driver may do with a closed session. Its
+        parts refer to it as it does to them, and would else stay until the garbage collector goes through the process.
+        """
+        self.conversation.routes.clear()
+        del self.desk.repair
+        for name in Session.__slots__:
+            if name not in ("state", "statistics"):
+                delattr(self, name)
 
     def close(self, reason: str) -> None:
         """Ask the driver to end the socket; the first reason stays."""
@@ -486,22 +399,12 @@ class Session:
             elif beat is Beat.SEND and self.pulse.send is not None:
                 self.outbox.append(Request(self.pulse.send))
             self.timers.run(at, out)
-            self.statistics.events += len(out)
-            self._tell(out)
+            self._hand_out(out)
         return out
 
     def ponged(self, at: int) -> None:
         """The venue answered a WebSocket ping."""
         self.pulse.heard_at = max(self.pulse.heard_at, at)
-
-    def _upkeep(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
-        answers, fault = self.hooks.many("heartbeat", session=self, at=at)
-        if fault is None:
-            self.send(answers, UPKEEP)
-        self.timers.set(self._upkeep, None, at + max(1, int((self.dial.upkeep or 0) * SECOND)))
-
-    def _outlived(self, _about: None, at: int, _out: list[MarketEvent]) -> None:
-        self.leave(f"the venue cuts its sockets after {self.dial.lifetime:g} s", announced=True)
 
     def send(self, answers: Iterable[Request | Fetch], purpose: Purpose | None = None) -> None:
         """Put what a hook answered to the driver."""
@@ -509,8 +412,4 @@ class Session:
             if isinstance(answer, Request):
                 self.outbox.append(answer)
             else:
-                self.send_fetch(answer, purpose if answer.channel is None else None)
-
-
-def _pass_on(event: MarketEvent, frame: bytes, at: int, out: list[MarketEvent]) -> None:
-    out.append(event)
+                self.fetch_desk.send(answer, purpose if answer.channel is None else None)

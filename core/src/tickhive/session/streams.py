@@ -36,7 +36,7 @@ class StreamDesk:
         key = (event.symbol, event.interval)
         if key in self._candles:
             self._candles[key] = event
-            if self._session.refill.candle(event, at, out):
+            if self._session.finder.candle(event, at, out):
                 out.append(event)
         else:
             self._begin(event, key, event.interval, at, out)
@@ -51,8 +51,14 @@ class StreamDesk:
 
     def fill(self, event: Fill, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         """A fill is handed out once, whether it streamed in, was fetched, or both."""
-        if self._session.feed.fills.take(event):
+        session = self._session
+        if not session.asking.unwanted(DataType.FILL, event.symbol, "") and session.feed.fills.take(event):
             self._begin(event, event.symbol, "", at, out)
+
+    def gap(self, event: Gap, frame: bytes, at: int, out: list[MarketEvent]) -> None:
+        """The plugin tells of a hole that nothing else would show."""
+        self._session.statistics.gaps += 1
+        out.append(event)
 
     def _begin(self, event: MarketEvent, key: Hashable, params: str, at: int, out: list[MarketEvent]) -> None:
         session = self._session
@@ -68,12 +74,12 @@ class StreamDesk:
         if resumed is not None:
             if resumed.known and self._was_delivered(event, resumed.before):
                 return
-            if resumed.gap is not None and not session.refill.interrupted(resumed.gap, resumed.before, event, at):
+            if resumed.gap is not None and not session.finder.interrupted(resumed.gap, resumed.before, event, at):
                 session.statistics.gaps += 1
                 out.append(resumed.gap)
         elif session.feed.continuity.unheard:
             self._heard_at_last(event, key, channels, params, at, out)
-        if not isinstance(event, Candle) or session.refill.candle(event, at, out):
+        if not isinstance(event, Candle) or session.finder.candle(event, at, out):
             out.append(event)
         for channel in channels:
             session.asking.received(channel, at)
@@ -99,6 +105,21 @@ class StreamDesk:
             exchange, symbol, data_type = event.exchange, event.symbol, DATA_TYPE_OF[event.__class__]
             session.statistics.gaps += 1
             out.append(Gap(exchange, symbol, None, at, data_type, start, end, cause, params=params))
+
+    def unread(self, data_type: DataType, symbol: str, cause: str, at: int, out: list[MarketEvent]) -> None:
+        """Something of a stream could not be read. Candles and numbered trades show by what follows what is missing."""
+        session = self._session
+        if data_type is DataType.CANDLE or (data_type is DataType.TRADE and session.feed.trade_ids.consecutive(symbol)):
+            return
+        symbol = symbol or EVERY
+        channels = self.channels(data_type, symbol)
+        if not channels:
+            return
+        last = session.line.last[CLASS_OF[data_type]].get(symbol)
+        start = moment(last) if last is not None else None
+        session.statistics.gaps += 1
+        params = channels[0].params
+        out.append(Gap(session.exchange, symbol, None, at, data_type, start, at, cause, params=params))
 
     def quiet(self, cause: str, heard_at: int) -> None:
         """The socket is gone: what its channels that had brought nothing yet would have brought is not known."""
@@ -129,7 +150,7 @@ class StreamDesk:
             if isinstance(before, Trade) and isinstance(first, Trade) and trade_step(before, first) is not APART:
                 continue
             gap = interruption_gap(before, first, data_type, params, cause, at)
-            if not companion.refill.interrupted(gap, before, first, at):
+            if not companion.finder.interrupted(gap, before, first, at):
                 self._session.statistics.gaps += 1
                 out.append(gap)
 
@@ -147,6 +168,16 @@ class StreamDesk:
             ending = session.feed.continuity.leave(session.line, (kind, key), cause, since)
             if ending is not None:
                 self.ended([ending], cause, at, out)
+
+    def interrupted(self, channel: Channel, since: int, at: int) -> None:
+        """A channel is asked for again on this socket, because it fell silent or came wrong: from its last event on, or
+        from ``since`` (ns UTC) where others carry it, nobody knows that nothing was missed. Books know by themselves.
+        """
+        carried = self._session.asking.channels.get(channel)
+        if carried is not None and channel.data_type is not DataType.ORDERBOOK:
+            reason = carried.entry.reason
+            cause = f"{reason}; it was asked for again" if reason else "it was asked for again"
+            self.leave(channel, since, at, self._session.feed.ledger.news, cause)
 
     def _was_delivered(self, event: MarketEvent, last: MarketEvent) -> bool:
         """Whether a trade that is not later than the last one was surely handed out: it is that very one, or each id

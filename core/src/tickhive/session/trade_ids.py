@@ -152,6 +152,20 @@ class TradeIds:
         if mark.run >= PROOF << mark.trials:
             mark.proven, mark.number = True, number
 
+    def overtaken(self, symbol: str, number: int) -> tuple[Trade, int] | None:
+        """The venue has gone on to this id: the last trade that came and the first id that did not, where each id is a
+        trade and its socket lives. What follows is judged from ``number`` on; None where nothing is missing.
+        """
+        mark = self._marks.get(symbol)
+        if mark is None or mark.number == _OFF:
+            return None
+        highest = max(mark.highest, mark.number)
+        if number <= highest:
+            return None
+        mark.number = mark.highest = number
+        mark.refilled = True
+        return mark.trade, highest + 1
+
     def consecutive(self, symbol: str) -> bool:
         """Whether the ids of this stream were shown to be consecutive."""
         mark = self._marks.get(symbol)

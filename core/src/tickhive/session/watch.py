@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tickhive.channels import EVERY, DataType
+from tickhive.channels import EVERY, Channel, DataType
 from tickhive.events import MarketEvent
 from tickhive.session.book import BookState
 from tickhive.session.feed import CLASS_OF, book_key, stream_key
@@ -51,53 +51,58 @@ class Watch:
             self._excuse(at)
             self._session.timers.set(self._look, None, at + _EVERY)
             return
-        session, since = self._session, self._since
-        last_received, ledger = session.last_received, session.feed.ledger
+        session = self._session
         following = at + _EVERY
         quiet: list[tuple[Carried, float]] = []
         troubled = False
         for channel, carried in session.asking.channels.items():
-            state = carried.state
-            if state is WANTED or state is REJECTED:
+            if carried.state is WANTED or carried.state is REJECTED:
                 continue
-            source = carried.source
-            if source is not None:
-                event = source[0].get(source[1])
-                last = event.received if event is not None else None
-            else:
-                last = last_received(channel)
-                if channel.data_type is not DataType.ORDERBOOK and channel.symbol != EVERY:
-                    carried.source = session.line.last[CLASS_OF[channel.data_type]], stream_key(channel)
-            cadence = carried.entry.cadence
+            last = self._last(channel, carried)
             if last is not None:
-                cadence.look(last, since, at)
-                if (carried.silent or state is not RECEIVING) and last >= carried.asked_at and _answers(carried, last):
-                    ledger.received(carried, at)
-                    state = RECEIVING
+                self._heard(carried, last, at)
             if carried.silent:
                 troubled = True
                 if channel.data_type is DataType.ORDERBOOK:
                     self._doubt(carried, at)
-                continue
-            if state is not RECEIVING and state is not ACKNOWLEDGED:
-                continue  # a missing answer has a deadline of its own
-            begun = max(since, carried.since, last or 0)
-            limit = cadence.limit
-            if limit is not None and at - begun < limit * SECOND - _EVERY:
-                continue
-            limit = ledger.limit(carried.entry)
-            if limit is None:
-                continue
-            silent_at = begun + int(limit * SECOND)
-            if silent_at <= at:
-                quiet.append((carried, (at - begun) / SECOND))
-            elif silent_at < following:
-                following = silent_at
+            elif carried.state is RECEIVING or carried.state is ACKNOWLEDGED:  # else an answer is missing and due
+                begun = max(self._since, carried.since, last or 0)
+                silent_at = self._silent_at(carried, begun, at)
+                if silent_at is not None and silent_at <= at:
+                    quiet.append((carried, (at - begun) / SECOND))
+                elif silent_at is not None:
+                    following = min(following, silent_at)
         if quiet:
             self._accuse(quiet, at)
         if quiet or troubled:
             following = min(following, self._remedy(at))
         session.timers.set(self._look, None, following)
+
+    def _last(self, channel: Channel, carried: Carried) -> int | None:
+        """When a channel's data last came on this socket; found by itself once, then where it stands."""
+        source = carried.source
+        if source is not None:
+            event = source[0].get(source[1])
+            return event.received if event is not None else None
+        session = self._session
+        if channel.data_type is not DataType.ORDERBOOK and channel.symbol != EVERY:
+            carried.source = session.line.last[CLASS_OF[channel.data_type]], stream_key(channel)
+        return session.last_received(channel)
+
+    def _heard(self, carried: Carried, last: int, at: int) -> None:
+        """Learn the pace of a channel; data since it was asked for ends a silence."""
+        carried.entry.cadence.look(last, self._since, at)
+        waited_for = carried.silent or carried.state is not RECEIVING
+        if waited_for and last >= carried.asked_at and _answers(carried, last):
+            self._session.feed.ledger.received(carried, at)
+
+    def _silent_at(self, carried: Carried, begun: int, at: int) -> int | None:
+        """When a channel that has been quiet since ``begun`` is silent; None where that is not before the next look."""
+        limit = carried.entry.cadence.limit
+        if limit is not None and at - begun < limit * SECOND - _EVERY:
+            return None
+        limit = self._session.feed.ledger.limit(carried.entry)
+        return None if limit is None else begun + int(limit * SECOND)
 
     def _excuse(self, at: int) -> None:
         """Start every wait anew: what did not come may be our own doing."""

@@ -13,7 +13,7 @@ import pytest
 
 from tickhive.channels import DataType
 from tickhive.collector.dispatcher import CallbackDispatcher
-from tickhive.collector.subscribers import ThreadSubscriber
+from tickhive.collector.queues import ThreadSubscriber
 from tickhive.events import Gap, MarketEvent, MarkPrice, Trade
 from tickhive.tasks import AsyncTaskManager
 

@@ -141,7 +141,7 @@ async def test_another_address_takes_over_without_a_hole(run: Any, venue: Any) -
     await venue.broadcast(e="trade", s="a", n=1, p="1", q="1")
     await until(lambda: running.owner.seen)
     running.have(running.dial("a", "b", url=f"ws://localhost:{venue.port}/feed"))
-    await until(lambda: running.manager.links[0].rollovers == 1 and len(venue.open) == 1)
+    await until(lambda: running.manager.links[0].journal.rollovers == 1 and len(venue.open) == 1)
     assert running.asked() == [("sub", "a"), ("sub", "a"), ("sub", "b")]
     assert running.carried == [["a", "b"]]
     assert running.manager.status()[0]["host"] == f"localhost:{venue.port}"
@@ -152,7 +152,7 @@ async def test_where_no_request_subscribes_a_fresh_socket_does(run: Any, venue: 
     running.have(running.dial("a", "b", url=f"{running.url}?a,b"))
     await until(lambda: running.states == {"a": "acknowledged", "b": "acknowledged"})
     running.have(running.dial("b", "c", url=f"{running.url}?b,c"))
-    await until(lambda: running.manager.links[0].rollovers == 1 and len(venue.open) == 1)
+    await until(lambda: running.manager.links[0].journal.rollovers == 1 and len(venue.open) == 1)
     assert running.states == {"b": "acknowledged", "c": "acknowledged"}
     assert running.carried == [["b", "c"]]
     assert running.asked() == []
@@ -198,7 +198,7 @@ async def test_a_change_while_rolling_over_reaches_both_sockets(run: Any, venue:
     await venue.broadcast(e="book", s="book", n=1, b=[["9", "1"]], a=[["10", "1"]])
     await until(lambda: len(venue.open) == 1)
     assert running.carried == [["a", "b", "book"]]
-    assert running.manager.links[0].rollovers == 1
+    assert running.manager.links[0].journal.rollovers == 1
 
 
 class _InTheAddress:

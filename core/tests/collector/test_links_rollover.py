@@ -14,6 +14,7 @@ from attrs import evolve
 
 from tickhive.clock import ManualClock
 from tickhive.collector.link import SETTLE_SECONDS, WISH_SECONDS
+from tickhive.collector.symptoms import Symptoms
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.events import BookDelta, BookSnapshot, Gap, MarketEvent, Trade
 
@@ -251,7 +252,7 @@ async def test_an_unhealthy_collector_is_restarted_from_scratch_when_fresh_socke
     running: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collector, _ = await running()
-    monkeypatch.setattr(collector, "_unhealthy_data", lambda: ["a defect"])
+    monkeypatch.setattr(collector, "_symptoms", lambda: Symptoms(["a defect"]))
     first = collector._connections
     await collector.restart()
     assert collector._connections is first
@@ -281,7 +282,7 @@ async def test_tasks_and_descriptors_do_not_grow_over_200_reconnects(
 
     def used() -> tuple[int, int, int]:
         folder = "/proc/self/fd"
-        return len(asyncio.all_tasks()), len(os.listdir(folder)) if os.path.isdir(folder) else 0, len(link._legs)
+        return len(asyncio.all_tasks()), len(os.listdir(folder)) if os.path.isdir(folder) else 0, len(link.legs)
 
     async def reconnect(number: int) -> None:
         leg = link.leg

@@ -132,7 +132,7 @@ class Crowd:
 
     @property
     def connects(self) -> list[int]:
-        return [manager.links[0].connects for manager in self.managers]
+        return [manager.links[0].journal.connects for manager in self.managers]
 
     async def leave(self) -> None:
         await asyncio.gather(*(manager.stop() for manager in self.managers))
@@ -162,7 +162,7 @@ async def test_500_links_that_start_together_are_spread_under_the_limit(
     door.answer = lambda: refused(503)
     everybody = crowd(500)
     begun = door.clock.time_ns()
-    await everybody.until(lambda: all(manager.links[0].failures for manager in everybody.managers))
+    await everybody.until(lambda: all(manager.links[0].journal.failures for manager in everybody.managers))
     assert len(door.knocks) >= 500
     dials = everybody.budget.dials
     assert len(dials) >= len(door.knocks)
@@ -185,7 +185,9 @@ async def test_a_venue_that_asks_for_quiet_has_it_from_everybody(
 ) -> None:
     door.answer = answer
     everybody = crowd(60)
-    await everybody.until(lambda: sum(manager.links[0].failures for manager in everybody.managers) >= PER_SECOND)
+    await everybody.until(
+        lambda: sum(manager.links[0].journal.failures for manager in everybody.managers) >= PER_SECOND
+    )
     # Those who had been let through before the venue answered have knocked; nobody else has.
     assert len(door.knocks) <= PER_SECOND + 1
     assert everybody.budget.status()["dial"]["penalised_seconds"] > seconds - 1.5

@@ -16,7 +16,7 @@ import pytest
 from tickhive.channels import EVERY, Channel, DataType
 from tickhive.clock import ManualClock
 from tickhive.collector.access import VenueAccess
-from tickhive.collector.link import LinkState
+from tickhive.collector.journal import LinkState
 from tickhive.collector.plugin_collector import PluginCollector
 from tickhive.errors import CredentialsError, FetchError, TickhiveError
 from tickhive.events import Balance, MarketEvent
@@ -89,7 +89,7 @@ class TollVenue(SimulatedVenue):
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, at: int) -> Answer:
         self.asked.append(f"{method} {path}")
         if path == "/balance":
-            return Answer(200, b'{"total": "100"}')
+            return Answer(200, b'{"coin": "SPARE", "total": "100"}')
         if self.status != 200:
             return Answer(self.status, b"{}")
         if method == "PUT":
@@ -136,8 +136,8 @@ class Toll:
 
     @hookimpl
     def parse(self, session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
-        total = Decimal(json.loads(frame)["total"])
-        return [Balance(session.exchange, "COIN", None, at, session.account, total)]
+        said = json.loads(frame)
+        return [Balance(session.exchange, said.get("coin", "COIN"), None, at, session.account, Decimal(said["total"]))]
 
     @hookimpl
     def read(self, session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequence[Event | Dial]:
@@ -292,6 +292,12 @@ async def test_what_the_plugin_makes_of_an_error_counts_and_else_its_status(
     assert isinstance(error, CredentialsError) if final else isinstance(error, FetchError) and error.retryable
 
 
+async def test_the_plugins_word_about_a_401_counts() -> None:
+    error = await fetched(401, Rejected("there is no such page", "request"))
+    assert isinstance(error, FetchError)
+    assert not error.retryable
+
+
 class Clumsy(Toll):
     """Cannot sign what it asks about a balance."""
 
@@ -331,7 +337,7 @@ async def test_an_account_that_gets_no_further_ticket_keeps_the_socket_it_has() 
         venue.status = 401
         (link,) = collector._connections.links  # type: ignore[union-attr]
         link.roll_over("to see")
-        await until(lambda: "401" in str(link.last_error))
+        await until(lambda: "401" in str(link.journal.last_error))
         assert link.state is LinkState.OPEN
         venue.tell("8")
         await until(lambda: "8" in totals(seen))

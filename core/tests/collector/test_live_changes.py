@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tickhive.channels import Channel, DataType, InstrumentTable
-from tickhive.collector import plugin_collector
+from tickhive.collector import listings
 from tickhive.collector.wanted import resolve
 from tickhive.errors import BookNotLive, ConfigurationError
 from tickhive.events import InstrumentUpdate, Trade
@@ -116,7 +116,7 @@ async def test_a_stopped_collector_takes_it_up_when_it_starts(make_collector: An
 async def test_a_pattern_follows_listings_and_delistings(
     make_collector: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_collector, "LISTING_SECONDS", 0.02)
+    monkeypatch.setattr(listings, "LISTING_SECONDS", 0.02)
     collector = make_collector("trade", symbols=["*-USDT"])
     updates: list[InstrumentUpdate] = []
     collector.add_data_callback(DataType.INSTRUMENT, updates.append)
@@ -138,7 +138,7 @@ async def test_a_pattern_follows_listings_and_delistings(
 async def test_a_pattern_that_matches_nothing_yet_waits(
     make_collector: Any, venue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_collector, "LISTING_SECONDS", 0.02)
+    monkeypatch.setattr(listings, "LISTING_SECONDS", 0.02)
     collector = make_collector("trade", symbols=["SOL-*"])
     await collector.start()
     assert "lists nothing that matches" in collector.get_status()["set_aside"]["SOL-*"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tickhive.collector import plugin_collector
+from tickhive.collector import listings, plugin_collector
 from tickhive.errors import ConfigurationError, FetchError
 
 
@@ -103,7 +103,7 @@ async def test_a_cancelled_change_changes_nothing(make_collector: Any, gate: Gat
 async def test_listings_that_cannot_be_followed_are_followed_later(
     make_collector: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_collector, "FOLLOW_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(listings, "FOLLOW_AGAIN_SECONDS", 0.01)
     collector = make_collector("trade", symbols=("*-USDT",))
     await collector.start()
     before = {each["symbol"] for each in collector.get_status()["subscriptions"]}

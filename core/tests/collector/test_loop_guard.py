@@ -135,7 +135,7 @@ class Slow:
     def snapshot(self) -> Any:
         self.time.now += 2
         current = GUARD.get()
-        self.held.append(current.watch.holder if current else None)
+        self.held.append(current.watch.holder.who if current and current.watch.holder else None)
         return (yield)
 
 
@@ -147,9 +147,9 @@ def test_who_runs_is_noted_while_it_runs(watched: LoopGuard, time: Time, stack: 
     seen: list[str | None] = []
 
     def inside() -> None:
-        seen.append(blamed.watch.holder)
+        seen.append(blamed.watch.holder.who if blamed.watch.holder else None)
         slow.call.snapshot(session=None, channel=None)
-        seen.append(blamed.watch.holder)
+        seen.append(blamed.watch.holder.who if blamed.watch.holder else None)
 
     session.inside = inside
     before = GUARD.set(blamed)
@@ -175,7 +175,7 @@ def test_a_loop_that_turns_is_left_alone(caplog: pytest.LogCaptureFixture, monke
     watch = LoopWatch()
     said = []
     for now[0] in (1.0, 2.4, 2.6, 3.0, 5.0, 5.3, 10.0, 11.0, 20.0, 21.0):
-        watch.look(2.0)
+        watch.look_at_loop(2.0)
         said.append(len(caplog.records))
     assert said == [0, 0, 1, 1, 1, 2, 2, 3, 3, 3], "at once, then each time it has stood twice as long"
     assert "held_by=no plugin's hook" in caplog.records[0].getMessage()

@@ -61,6 +61,7 @@ def test_symbol_and_symbols_are_added_up_once_each_in_order() -> None:
         ({"silence_seconds": float("inf")}, "silence_seconds: "),
         ({"silence_seconds": "60"}, "silence_seconds: "),
         ({"silence_seconds": True}, "silence_seconds: "),
+        ({"hook_deadline_seconds": 0}, "hook_deadline_seconds: "),
         ({"transport": "quick"}, "transport: "),
         ({"proxy": "localhost:1080"}, "proxy: "),
     ],

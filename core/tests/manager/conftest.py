@@ -26,6 +26,7 @@ class Probe:
         self.calls: list[str] = []
         self.times: list[tuple[str, float]] = []
         self.status_calls = 0
+        self.health_calls = 0
         self.cures = False
         self.deaf = asyncio.Event()
 
@@ -67,6 +68,7 @@ class Probe:
         return {"name": self.name, "events": {"Trade": 3, "Ticker": 2}, "odd": {1: (object, float("inf"))}}
 
     def get_health_status(self) -> dict[str, Any]:
+        self.health_calls += 1
         answer = self.script.get("get_health_status")
         if isinstance(answer, BaseException):
             raise answer

@@ -11,7 +11,7 @@ from typing import get_type_hints
 
 import pytest
 
-from tickhive.manager import CachedStatsManager
+from tickhive.manager import CachedStatsManager, health
 from tickhive.manager.answers import PER_TURN
 from tickhive.manager.lifecycle import STARTS_PER_TURN
 from tickhive.manager.status import CollectorEntry, ManagerStatus, ProcessStatistics, Totals, json_ready
@@ -102,6 +102,38 @@ async def test_of_many_collectors_a_few_begin_to_start_in_one_turn_of_the_loop(m
         assert all((await manager.start_all()).values())
         assert 0 < most() <= STARTS_PER_TURN
     assert all(each.calls == ["start"] for each in probes)
+
+
+async def test_of_many_collectors_a_few_begin_to_stop_in_one_turn_of_the_loop(manager, probe):
+    probes = [probe(f"p{number:03}") for number in range(5 * STARTS_PER_TURN)]
+    await manager.start_all()
+    async with most_per_turn(lambda: sum(not each.started for each in probes)) as most:
+        assert all((await manager.stop_all()).values())
+        assert 0 < most() <= STARTS_PER_TURN
+
+
+async def test_of_many_collectors_the_health_of_a_few_is_looked_at_in_one_turn_of_the_loop(
+    manager, probe, clock, policy
+):
+    probes = [probe(f"p{number:03}") for number in range(5 * health.PER_TURN)]
+    await manager.start_all()
+    async with most_per_turn(lambda: sum(each.health_calls for each in probes)) as most:
+        before = sum(each.health_calls - each.status_calls for each in probes)
+        await clock.advance(policy.check_seconds)
+        assert sum(each.health_calls - each.status_calls for each in probes) == before + len(probes)
+        assert 0 < most() <= PER_TURN + health.PER_TURN, "the statistics ask at the same time"
+
+
+async def test_what_stays_the_same_and_what_several_say_alike_is_kept_once(manager, probe, clock):
+    one, other = probe("one"), probe("other")
+    await manager.start_all()
+    before = manager.get_status()["collectors"]
+    one.sick = ["silent"]
+    await clock.advance(2)
+    after = manager.get_status()["collectors"]
+    assert after["one"]["details"] is before["one"]["details"]
+    assert after["one"]["details"]["events"] is after["other"]["details"]["events"]
+    assert (after["one"]["details"]["name"], after["other"]["details"]["name"]) == (one.name, other.name)
 
 
 async def test_a_read_after_many_changes_shows_all_states_and_asks_a_few(manager, probe, clock):

@@ -136,12 +136,43 @@ def test_what_cannot_be_had_is_refused_by_its_path(more: dict[str, Any], problem
         ({"filters": {"use": "a:b"}}, "filters: expected a list, got a table; write [[filters]]"),
         ({"middleware": [{"use": "a:b", "exchange": "acme"}]}, "middleware[0].exchange"),
         ({"service": {"stalled_seconds": 0}}, "service.stalled_seconds"),
+        ({"service": {"exit_when_stalled_seconds": -1}}, "service.exit_when_stalled_seconds"),
     ],
 )
 def test_tables_that_are_none_are_refused(more: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ServiceConfig.from_tables(tables(**more))
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stalled", "deadlines", "problems"),
+    [
+        (5, [10], ["collectors[0]: hook_deadline_seconds is 10.0)"]),
+        (10, [10, 10], ["collectors[0]: hook_deadline_seconds is 10.0)"]),
+        (5, [4, 6, 2], ["collectors[1]: hook_deadline_seconds is 6.0)"]),
+        (5, [4], []),
+        (10.5, [10, 10], []),
+        (0, [10], []),
+    ],
+)
+def test_a_process_may_not_end_before_the_hook_that_holds_it(
+    stalled: float, deadlines: list[float], problems: list[str]
+) -> None:
+    given = tables(service={"exit_when_stalled_seconds": stalled})
+    first = given["collectors"][0]
+    given["collectors"] = [
+        first | {"name": f"n{index}", "hook_deadline_seconds": each} for index, each in enumerate(deadlines)
+    ]
+    seen: list[str] = []
+    try:
+        ServiceConfig.from_tables(given)
+    except ConfigurationError as error:
+        seen = error.problems
+    assert len(seen) == len(problems)
+    for each, problem in zip(seen, problems, strict=True):
+        assert each.startswith("service.exit_when_stalled_seconds: ")
+        assert problem in each
 
 
 @pytest.mark.parametrize("table", ["middleware", "filters"])

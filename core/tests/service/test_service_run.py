@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from tickhive.recording import Recorder
 from tickhive.service import CollectorFactory, DataCollectionService
 from tickhive.service.status import ServiceStatus
 from tickhive.spool import Spool
+from tickhive.testing import capture_logs
 
 
 async def until(predicate) -> None:
@@ -93,6 +95,21 @@ async def test_a_collector_whose_exchange_is_not_installed_is_reported_and_the_o
         assert status["refused"][1]["reason"] == "RuntimeError: constructor failed"
         assert any("nowhere:S1-USDT was refused" in reason for reason in status["reasons"])
     assert len(sink.events) == 4
+
+
+@pytest.mark.parametrize(
+    ("collectors", "said"),
+    [
+        ([{"exchange": "nowhere"}], ["a collector was refused"]),
+        ([{"exchange": "nowhere"}, {}], ["a collector was refused; the others run"]),
+    ],
+)
+async def test_others_are_said_to_run_only_where_there_are_some(configured, collectors, said):
+    service = DataCollectionService(configured(*collectors))
+    with capture_logs() as lines, contextlib.suppress(ConfigurationError):
+        await service.start()
+    await service.stop()
+    assert [line["event"] for line in lines if "refused" in line["event"]] == said
 
 
 async def test_when_no_collector_is_left_nothing_is_started(configured, tmp_path, sink):

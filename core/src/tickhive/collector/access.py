@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from attrs import evolve
 
 from tickhive.budget import Budget
-from tickhive.channels import InstrumentTable
+from tickhive.channels import Channel, DataType, InstrumentTable
 from tickhive.clock import Clock, SystemClock
 from tickhive.collector.faults import ask
 from tickhive.collector.recorded import RECORDED, Tape
 from tickhive.errors import CredentialsError, FetchError, PluginError
-from tickhive.events import InstrumentUpdate
+from tickhive.events import InstrumentUpdate, MarketEvent
 from tickhive.fetching import Fetcher
 from tickhive.logs import get_logger
 from tickhive.plugin.contract import Answer, Credentials, Dial, Event, Fetch, Rejected
@@ -28,7 +28,6 @@ from tickhive.session.view import OutsideView
 _log = get_logger("tickhive.collector")
 
 MAX_PAGES = 1000
-UNAUTHORISED = 401
 
 BUDGET_STATUS_SECONDS = 0.1
 """The status of the limits is computed at most so often."""
@@ -146,6 +145,21 @@ class VenueAccess:
         gone = [event for event in self.instrument_events if event.symbol not in listed] if not self.refused else []
         return [evolve(event, instrument=evolve(event.instrument, status="expired")) for event in gone]
 
+    def known(self, channels: Iterable[Channel]) -> list[MarketEvent]:
+        """What is known of the instruments these channels are to tell of: they tell only changes."""
+        wanted = [channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT]
+        said = {event.symbol: event for event in self.instrument_events} if wanted else {}
+        now = self.clock.time_ns()
+        events: list[MarketEvent] = []
+        for symbol in dict.fromkeys(wanted):
+            instrument, event = self.instruments.get(symbol), said.get(symbol)
+            if instrument is not None and (event is None or event.instrument != instrument):
+                # Listed or changed since the list was read: who heard of it then had not asked for this one.
+                event = InstrumentUpdate(self.stack.exchange, symbol, None, now, instrument)
+            if event is not None:
+                events.append(event)
+        return events
+
     async def fetch(self, fetch: Fetch) -> Answer:
         """Make one request; FetchError when it cannot be answered."""
         if self._fetcher is None:
@@ -171,8 +185,7 @@ class VenueAccess:
             except FetchError as error:
                 if recorded is not None:
                     recorded.failed(current, error, self.clock.time_ns())
-                refused = error.unauthorised or (error.status == UNAUTHORISED and not error.retryable)
-                if refused and self.credentials is not None:
+                if error.unauthorised and self.credentials is not None:
                     raise CredentialsError(self._account, str(error)) from None
                 raise
             at, secret = self.clock.time_ns(), self.credentials is not None

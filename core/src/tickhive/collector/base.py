@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tickhive.budget import Backoff
-from tickhive.channels import Channel, DataType
+from tickhive.channels import Channel
 from tickhive.clock import Clock, SystemClock
 from tickhive.collector.changes import several, with_fewer, with_more
-from tickhive.collector.dispatcher import QUEUE_EVENTS, CallbackDispatcher, Tap
-from tickhive.collector.filters import Filter
-from tickhive.collector.subscribers import EventStream
+from tickhive.collector.consumers import EventSource
+from tickhive.collector.symptoms import NONE, Symptoms
 from tickhive.collector.telemetry import STABLE_SECONDS, CollectorStateAndTelemetry, CollectorStatus
 from tickhive.credentials import CredentialSource, obtain
 from tickhive.errors import BookNotLive, CollectorError, CredentialsError, TickhiveError
@@ -25,7 +24,7 @@ from tickhive.tasks import AsyncTaskManager
 
 if TYPE_CHECKING:
     from tickhive.collector.recorded import Tape
-    from tickhive.session.books import BookView
+    from tickhive.session.book_view import BookView
 
 BEAT_SECONDS = 1.0
 
@@ -36,7 +35,7 @@ REPEAT_SECONDS = 600.0
 """Within so long an unhealthy collector is not restarted twice in the gentle way."""
 
 
-class BaseDataCollector(ABC):
+class BaseDataCollector(EventSource, ABC):
     """Collects market data of one exchange: connects, subscribes, delivers, and starts over when the line is lost.
 
     A subclass fills four methods: ``_actual_connect`` reaches the venue, ``_subscribe_channels`` asks for the channels,
@@ -54,15 +53,15 @@ class BaseDataCollector(ABC):
         clock: Clock | None = None,
         credentials: CredentialSource | None = None,
     ) -> None:
+        self.name = config.name or config.default_name
+        self._tasks = AsyncTaskManager(self.name)
+        super().__init__(self.name, self._tasks)
         self.config = config
         self._credentials = credentials
         self.exchange = config.exchange
-        self.name = config.name or config.default_name
         self.auto_restart = config.auto_restart
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self._tasks = AsyncTaskManager(self.name)
         self._telemetry = CollectorStateAndTelemetry(self.name, self.exchange, self.clock)
-        self._dispatcher = CallbackDispatcher(self.name, self._tasks)
         self._backoff = Backoff()
         self._lost: asyncio.Event | None = None
         self._lost_reason = ""
@@ -262,7 +261,7 @@ class BaseDataCollector(ABC):
             self._look_around()
             await self.clock.sleep(BEAT_SECONDS)
 
-    def _look_around(self) -> None:  # noqa: B027 - most have nothing to look at
+    def _look_around(self) -> None:
         """Asked at every heartbeat: say what deserves a line in the log."""
 
     def _may_pass(self, error: Exception) -> bool:
@@ -302,7 +301,7 @@ class BaseDataCollector(ABC):
         gone, types = several("symbols", symbols), several("data_types", data_types)
         await self._change(lambda config: with_fewer(config, gone, types, self.name))
 
-    def _check(self, config: ExchangeCollectorConfig, symbols: Sequence[str]) -> None:  # noqa: B027
+    def _check(self, config: ExchangeCollectorConfig, symbols: Sequence[str]) -> None:
         """Refuse with ConfigurationError what can be known to be wrong with a change, which named these symbols."""
 
     async def _change(self, change: Callable[[ExchangeCollectorConfig], ExchangeCollectorConfig]) -> None:
@@ -313,38 +312,7 @@ class BaseDataCollector(ABC):
 
     # What users ask for
 
-    def add_data_callback(
-        self, data_type: DataType | None, callback: Callable[[Any], Any], *, batch: bool | None = None
-    ) -> None:
-        """Call ``callback`` with every event of ``data_type`` (None: all); see CallbackDispatcher for the kinds."""
-        self._dispatcher.register(data_type, callback, batch=batch)
-
-    def remove_data_callback(self, data_type: DataType | None, callback: Callable[[Any], Any]) -> None:
-        """Stop calling ``callback`` for this data type."""
-        self._dispatcher.unregister(data_type, callback)
-
-    def add_filter(self, function: Filter, *data_types: DataType | str) -> None:
-        """Ask ``function`` about every event of these types (none: all events, Gaps too) before anybody gets it.
-
-        It answers the event, a changed copy (``attrs.evolve``), None to drop it, or a list of events in its place.
-        Filters are asked in the order they were added; callbacks, streams and the spool see what is left. One that
-        raises is counted in ``get_status`` and the event goes on unchanged. ConfigurationError when it cannot be one.
-        """
-        self._dispatcher.add_filter(function, data_types)
-
-    def remove_filter(self, function: Filter) -> None:
-        """Ask this filter no more; ValueError when it was never added."""
-        self._dispatcher.remove_filter(function)
-
-    def add_tap(self, tap: Tap) -> None:
-        """Give every list of events to ``tap``, straight from the road: for trusted consumers such as the spool."""
-        self._dispatcher.add_tap(tap)
-
-    def remove_tap(self, tap: Tap) -> None:
-        """Take a tap off."""
-        self._dispatcher.remove_tap(tap)
-
-    def resume_from(self, events: Sequence[MarketEvent], cause: str) -> None:  # noqa: B027 - most begin anew
+    def resume_from(self, events: Sequence[MarketEvent], cause: str) -> None:
         """Begin where an earlier run of the process ended; to be called before the first start.
 
         ``events`` are the last of every stream of this exchange, a Gap among them is a hole that was being filled;
@@ -355,16 +323,8 @@ class BaseDataCollector(ABC):
         """Where every stream stands after what was delivered, in the form of ``resume_from``; none: not known."""
         return []
 
-    def watch_holes(self, watcher: Callable[[Gap], None] | None) -> None:  # noqa: B027 - most fill none
+    def watch_holes(self, watcher: Callable[[Gap], None] | None) -> None:
         """Tell ``watcher`` of every hole that begins to be filled, before what revealed it is delivered."""
-
-    def stream(self, *data_types: DataType | str, queue_events: int = QUEUE_EVENTS) -> EventStream:
-        """Iterate over events: ``async for trade in collector.stream(DataType.TRADE)``; no types: all of them.
-
-        Ends when the collector stops. A reader that falls ``queue_events`` behind loses the oldest, counted in
-        ``dropped``.
-        """
-        return self._dispatcher.stream([DataType(data_type) for data_type in data_types], queue_events)
 
     def book(self, symbol: str, depth: int = 0) -> BookView:
         """The live order book of a symbol; collectors that keep none raise BookNotLive."""
@@ -374,10 +334,10 @@ class BaseDataCollector(ABC):
         """Record what is sent and received from the next start on; collectors that cannot raise CollectorError."""
         raise CollectorError(f"{self.name} cannot be recorded: its class keeps its sockets to itself")
 
-    def pause_reading(self) -> None:  # noqa: B027 - a venue that cannot be held is a valid answer
+    def pause_reading(self) -> None:
         """Stop taking in data because a consumer asks for a pause; does nothing where a venue cannot be held."""
 
-    def resume_reading(self) -> None:  # noqa: B027
+    def resume_reading(self) -> None:
         """Go on after ``pause_reading``."""
 
     def get_status(self) -> dict[str, Any]:
@@ -404,38 +364,28 @@ class BaseDataCollector(ABC):
             "health": self.get_health_status(),
         }
 
-    def event_counts(self) -> dict[str, int]:
-        """How many events were delivered, by event class name."""
-        return {kind.__name__: count for kind, count in self._dispatcher.counts.items() if count}
-
     def get_health_status(self) -> dict[str, Any]:
         """``healthy``, and in ``reasons`` a sentence for everything that is wrong.
 
         ``needs_operator``: it is unhealthy, and starting again cannot help until somebody has mended the cause.
         ``waits``: all that is wrong is that it waits for its turn to dial, and starting again would lose that.
         """
-        reasons = [*self._telemetry.health_reasons(), *map(_sanitize_error, self._unhealthy_data())]
+        symptoms = self._symptoms()
+        reasons = [*self._telemetry.health_reasons(), *map(_sanitize_error, symptoms.reasons)]
+        for_good = self.status is CollectorStatus.ERROR and isinstance(self._fatal, ValueError | CredentialsError)
         return {
             "healthy": not reasons,
             "reasons": reasons,
             "status": self.status.value,
             "heartbeat_age_seconds": self._telemetry.heartbeat_age_seconds,
             "restarts": self._telemetry.restarts,
-            "needs_operator": bool(reasons) and self._needs_operator(),
-            "waits": bool(reasons) and self._waits(),
+            "needs_operator": bool(reasons) and (for_good or symptoms.needs_operator),
+            "waits": bool(reasons) and self.status is CollectorStatus.RUNNING and symptoms.waits,
         }
 
-    def _needs_operator(self) -> bool:
-        """Whether what is wrong can only be mended from outside."""
-        return self.status is CollectorStatus.ERROR and isinstance(self._fatal, ValueError | CredentialsError)
-
-    def _waits(self) -> bool:
-        """Whether all that is wrong is that the venue's limit has not let it through yet."""
-        return False
-
-    def _unhealthy_data(self) -> list[str]:
+    def _symptoms(self) -> Symptoms:
         """What is wrong with connections and data flow; a subclass that knows says so."""
-        return []
+        return NONE
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.status.value}>"

@@ -47,8 +47,11 @@ class Complaints:
         if came > 0:
             self._misread = self._misread + 1 if 2 * unread > came else 0
 
-    def reasons(self, statistics: dict[str, Any]) -> list[str]:
+    @property
+    def misread(self) -> bool:
+        """Whether the plugin has not been able to read most of what came."""
+        return self._misread >= LOOKS
+
+    def misreading(self, statistics: dict[str, Any]) -> str:
         """What is wrong with the plugin's reading, in a sentence that names it."""
-        if self._misread < LOOKS:
-            return []
-        return [f"{self._stack.package} cannot read most of what comes: {statistics['last_malformed']}"]
+        return f"{self._stack.package} cannot read most of what comes: {statistics['last_malformed']}"

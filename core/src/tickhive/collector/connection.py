@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from attrs import Factory, define
 
 from tickhive.budget import Backoff, Budget
-from tickhive.clock import NANOSECONDS, Clock
+from tickhive.clock import Clock
+from tickhive.collector.bell import Bell
+from tickhive.collector.journal import LinkState
 from tickhive.collector.leg import LinkOwner, LinkTools
-from tickhive.collector.link import Link, LinkState
+from tickhive.collector.link import Link
 from tickhive.collector.recorded import Recorded
 from tickhive.collector.telemetry import CollectorStateAndTelemetry
 from tickhive.collector.totals import add_up, no_totals
@@ -73,7 +74,7 @@ class ConnectionManager:
         self._groups: dict[str, _Group] = {}
         self._closing: list[Link] = []
         self._totals = no_totals()
-        self._changed = asyncio.Event()
+        self._changed = Bell(clock)
         self._paused = False
 
     @property
@@ -119,7 +120,7 @@ class ConnectionManager:
             link = Link(dial, self._tools, backoff=self._backoff(), turn=turn, number=number)
             group.links.append(link)
             if self._paused:
-                link.pause_reading()
+                link.legs.pause_reading()
             link.start()
         return group
 
@@ -138,6 +139,18 @@ class ConnectionManager:
         for link in links:
             add_up(self._totals, link.statistics())
         self._noticed()
+
+    async def first_attempt(self, patience_seconds: float) -> None:
+        """Wait until every link has connected, or one has failed: it goes on trying by itself; at most so long: where
+        many share the venue's dial limit a turn may be long in coming.
+        """
+        deadline = self._clock.monotonic() + patience_seconds
+        while (left := deadline - self._clock.monotonic()) > 0:
+            if any(link.journal.failures or link.state is LinkState.FAILED for link in self.links):
+                return
+            if all(link.journal.connects for link in self.links):
+                return
+            await self._changed.wait(left)
 
     async def roll_over(self, reason: str, timeout_seconds: float) -> bool:
         """Replace every socket without a hole; True when all of them were, False when one could not be in time.
@@ -158,34 +171,29 @@ class ConnectionManager:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return all(link.replaced(leg) or link.on_its_way(timeout_seconds) for link, leg in before.items())
-            self._changed.clear()
-            alarm = self._clock.call_at(self._clock.time_ns() + math.ceil(left * NANOSECONDS), self._changed.set)
-            try:
-                await self._changed.wait()
-            finally:
-                alarm.cancel()
+            await self._changed.wait(left)
         return True
 
     def poke(self) -> None:
         """A session has ended and others may have taken over what it left: let them act."""
         for link in self.links:
-            link.act()
+            link.legs.act()
 
     def _noticed(self) -> None:
-        self._changed.set()
+        self._changed.ring()
         self._on_change()
 
     def pause_reading(self) -> None:
         """Stop taking in frames; the kernel's buffers fill and the venue feels it."""
         self._paused = True
         for link in self.links:
-            link.pause_reading()
+            link.legs.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on after ``pause_reading``."""
         self._paused = False
         for link in self.links:
-            link.resume_reading()
+            link.legs.resume_reading()
 
     def unhealthy(self, patience_seconds: float) -> list[str]:
         """Which links have not been open for longer than ``patience_seconds``, with the reason.

@@ -8,16 +8,9 @@ from typing import Any, TypeAlias
 
 from tickhive.channels import DataType
 from tickhive.collector.filters import EventFilter, Filter
-from tickhive.collector.subscribers import (
-    FAULTS,
-    AsyncSubscriber,
-    BatchSubscriber,
-    DirectSubscriber,
-    EventStream,
-    Subscriber,
-    ThreadSubscriber,
-    subscriber_for,
-)
+from tickhive.collector.queues import AsyncSubscriber, EventStream, ThreadSubscriber
+from tickhive.collector.serving import subscriber_for
+from tickhive.collector.subscribers import FAULTS, BatchSubscriber, DirectSubscriber, Subscriber
 from tickhive.events import DATA_TYPE_OF, EVENT_TYPES, Gap, MarketEvent
 from tickhive.logs import get_logger
 from tickhive.tasks import AsyncTaskManager

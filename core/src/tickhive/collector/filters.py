@@ -8,10 +8,12 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 from tickhive.channels import DataType
+from tickhive.collector.guard import GUARD
+from tickhive.collector.overrun import Held
 from tickhive.errors import ConfigurationError
 from tickhive.events import DATA_TYPE_OF, EVENT_TYPES, Gap, MarketEvent
 from tickhive.redaction import _sanitize_error
-from tickhive.session.faults import FAULTS
+from tickhive.session.faults import FAULTS, HookEnded
 
 Filter: TypeAlias = Callable[[Any], Any]
 """Answers the event itself, a changed copy, None to drop it, or a list of events in its place."""
@@ -23,7 +25,8 @@ class EventFilter:
     """One filter and what became of the events it was asked about.
 
     It sees the events of its data types; without any it sees everything, Gap and SubscriptionUpdate events too. When it
-    raises, or answers what is no event, the event goes on as it was. A Gap cannot be dropped: what was missed is
+    raises, or answers what is no event, the event goes on as it was; so do all once it did not
+    return within the collector's ``hook_deadline_seconds`` and was ended. A Gap cannot be dropped: what was missed is
     missed whether somebody wants to hear of it or not.
     """
 
@@ -45,9 +48,27 @@ class EventFilter:
         )
         self._warn = warn
         self._slow = False
+        self._ended = False
 
     def apply(self, events: list[MarketEvent]) -> list[MarketEvent]:
         """What becomes of these events, in their order."""
+        guard = GUARD.get()
+        if self._ended:
+            return events
+        if guard is None or not guard.here:
+            return self._ask(events)
+        held = Held(f"the filter {self.name}", guard.deadline_seconds, HookEnded, __name__)
+        answer, over = guard.run(held, lambda: self._ask(events))
+        if over is None and answer is not None:
+            return answer
+        self._ended = True
+        self.errors += 1
+        self.last_error = f"it had not returned after {over.seconds if over else 0:.1f} s and was ended"
+        where = over.where if over else ""
+        self._warn("a filter was ended; it is asked no more", filter=self.name, error=self.last_error, at=where)
+        return events
+
+    def _ask(self, events: list[MarketEvent]) -> list[MarketEvent]:
         kinds, function = self._kinds, self.function
         out: list[MarketEvent] = []
         began = perf_counter()

@@ -90,9 +90,9 @@ class Leg:
     """
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_fetches", "_keeper", "_noted", "_now", "_pending", "_process", "_record", "_sending",
-        "_sends", "_tools", "carried", "closing", "connection", "dial", "name", "opened_at", "session", "settling",
-        "url",
+        "_alarm", "_alarm_at", "_ended", "_fetched", "_fetches", "_keeper", "_noted", "_now", "_pending", "_process",
+        "_record", "_sending", "_sends", "_tools", "carried", "closing", "connection", "dial", "name", "opened_at",
+        "session", "settling", "url",
     )  # fmt: skip
 
     def __init__(self, keeper: LegKeeper, dial: Dial, url: str, tools: LinkTools) -> None:
@@ -120,6 +120,8 @@ class Leg:
         self._sending: str | None = None
         self._sends = 0
         self._fetches: set[str] = set()
+        self._fetched = 0
+        self._ended: Session | None = None
         self._alarm: Handle | None = None
         self._alarm_at: int | None = None
 
@@ -161,7 +163,7 @@ class Leg:
         session = self.session
         if session is None:
             return
-        self.session = None
+        self.session, self._ended = None, session
         tools = self._tools
         self._set_alarm(None)
         self._pending.clear()
@@ -186,6 +188,10 @@ class Leg:
             lost = closed.result()
             self.end(self.closing or str(lost), lost)
             self._keeper.gone(self)
+            # Not before: the socket's last frames may just be on their way through the session.
+            if self._ended is not None:
+                self._ended.dissolve()
+                self._ended = None
         except Exception as error:
             self._keeper.broke(error)
 
@@ -247,7 +253,8 @@ class Leg:
             fetches = session.fetches.copy()
             session.fetches.clear()
             for fetch in fetches:
-                name = f"{self.name}: fetch {id(fetch):x}"
+                self._fetched += 1
+                name = f"{self.name}: fetch {self._fetched}"
                 self._fetches.add(name)
                 self._tools.tasks.add_task(name, self._answer(session, fetch, name))
         if session.close_reason is not None:

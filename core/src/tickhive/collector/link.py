@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,15 +11,17 @@ import attrs
 
 from tickhive.budget import Backoff
 from tickhive.clock import NANOSECONDS, Handle
+from tickhive.collector.bell import Bell
+from tickhive.collector.dialler import Dialler
+from tickhive.collector.journal import LinkJournal, LinkState
 from tickhive.collector.leg import Leg, LinkTools
+from tickhive.collector.legs import Legs
 from tickhive.collector.pace import Pace
-from tickhive.collector.ticket import redeem
-from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.turn import Turn
 from tickhive.errors import ConnectionFailed, ConnectionLost, CredentialsError, FetchError, PluginError
 from tickhive.plugin.contract import Dial
 from tickhive.session.session import Session
-from tickhive.transport import Connection, open_connection
+from tickhive.transport import Connection
 
 SETTLE_SECONDS = 10.0
 """How long a successor may take to carry everything when the venue has announced the end of the socket it replaces."""
@@ -30,17 +30,6 @@ WISH_SECONDS = 30.0
 """The same when it is only we who want another socket: then one that carries less than the other is given up."""
 
 _numbers = itertools.count(1)
-
-
-class LinkState(StrEnum):
-    """Where a link is in its life. One that rolls over is ``open``: it receives all the while."""
-
-    WAITING = "waiting"
-    DIALLING = "dialling"
-    OPEN = "open"
-    CLOSING = "closing"
-    FAILED = "failed"
-    STOPPED = "stopped"
 
 
 class Link:
@@ -59,34 +48,20 @@ class Link:
     def __init__(self, dial: Dial, tools: LinkTools, *, backoff: Backoff, turn: Turn, number: int = 1) -> None:
         self.dial = dial
         self.key = dial.key if number == 1 else f"{dial.key}/{number}"
-        self.leg: Leg | None = None
-        self.state = LinkState.WAITING
-        self.state_since = tools.clock.time_ns()
-        self.connects = 0
-        self.failures = 0
-        self.rollovers = 0
-        self.last_error: str | None = None
+        self.journal = LinkJournal(tools.clock, tools.on_change)
+        self.legs = Legs()
         self._tools = tools
+        self._now = tools.clock.monotonic
         self._pace = Pace(backoff, tools.budget, tools.clock)
         self._turn = turn
+        self._dialler = Dialler(self, turn, tools, number)
         # Numbered: the link of a dial that comes back may meet the one that is still closing.
         self._name = f"{tools.telemetry.name}: link {self.key} ({next(_numbers)})"
-        self._address = number - 1
-        self._legs: list[Leg] = []
-        self._successor: Leg | None = None
         self._wish: str | None = None
         self._refusal: str | None = None
-        self._fatal: str | None = None
         self._stopping = False
-        self._dialling = False
-        self.queued = False
-        """Whether a socket is wanted and only waits for its turn at the venue's limit."""
-        self._turn_came_at: float | None = None
-        self._woken = asyncio.Event()
+        self._woken = Bell(tools.clock)
         self._patience: Handle | None = None
-        self._paused = False
-        self._totals = no_totals()
-        self._bytes_before = 0
         turn.links.append(self)
 
     # Life
@@ -98,38 +73,33 @@ class Link:
     async def stop(self) -> None:
         """Close the sockets with a closing handshake and dial no more."""
         self._stopping = True
-        self._dialling = False
         self._show()
         self._tools.tasks.remove_task(self._name)
         self._end_rollover()
         self._turn.leave(self)
-        await asyncio.gather(*(leg.shut("stopped") for leg in tuple(self._legs)))
-        self._set_state(LinkState.STOPPED)
-
-    def pause_reading(self) -> None:
-        """Stop taking in frames."""
-        self._paused = True
-        for leg in self._legs:
-            if leg.connection is not None and leg.closing is None:
-                leg.connection.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Take in frames again."""
-        self._paused = False
-        for leg in self._legs:
-            if leg.connection is not None:
-                leg.connection.resume_reading()
+        await self.legs.shut("stopped")
+        self.journal.enter(LinkState.STOPPED)
 
     def wake(self) -> None:
         """Look again whether a socket is to be dialled."""
-        self._woken.set()
-
-    def act(self) -> None:
-        """Let every session have what it asks for."""
-        for leg in tuple(self._legs):
-            leg.act()
+        self._woken.ring()
 
     # What can be asked of it
+
+    @property
+    def leg(self) -> Leg | None:
+        """The socket that counts; None while none is open."""
+        return self.legs.current
+
+    @property
+    def state(self) -> LinkState:
+        """Where it is in its life."""
+        return self.journal.state
+
+    @property
+    def queued(self) -> bool:
+        """Whether a socket is wanted and only waits for its turn at the venue's limit."""
+        return self._dialler.queued
 
     @property
     def rolling(self) -> str | None:
@@ -157,19 +127,17 @@ class Link:
     @property
     def replaceable(self) -> bool:
         """Whether a socket is open and another may be dialled."""
-        return self.leg is not None and self._fatal is None and not self._stopping
+        return self.leg is not None and self.journal.fatal is None and not self._stopping
 
     def replaced(self, leg: Leg | None) -> bool:
         """Whether another socket has taken the place of this one (None: of none), and this one is closed."""
-        return self.leg is not None and self.leg is not leg and leg not in self._legs
+        return self.leg is not None and self.leg is not leg and leg not in tuple(self.legs)
 
     def on_its_way(self, seconds: float) -> bool:
         """Whether another socket waits for its turn, or had it less than so long ago, and nothing has gone wrong."""
         if self.failing:
             return False
-        if self.queued or self._turn.held_up(self):
-            return True
-        return self._turn_came_at is not None and self._now() - self._turn_came_at < seconds
+        return self.queued or self._turn.held_up(self) or self._dialler.had_turn_within(seconds)
 
     def roll_over(self, reason: str) -> None:
         """Replace the open socket without a hole. Where none is open a fresh one is on its way already."""
@@ -185,138 +153,90 @@ class Link:
         """
         if dial == self.dial:
             return
-        at = self._tools.clock.time_ns()
-        wanted = frozenset(dial.channels)
-        carrying = [leg for leg in (self.leg, self._successor) if leg is not None]
         self.dial = dial
-        for leg in carrying:
-            session = leg.session
-            if session is None:
-                continue
-            if attrs.evolve(leg.dial, channels=dial.channels) == dial and session.stack.offers("subscribe"):
-                leg.dial = dial
-                carried = frozenset(session.channels)
-                session.add([channel for channel in dial.channels if channel not in carried], at)
-            session.remove([channel for channel in session.channels if channel not in wanted], at)
-            leg.act()
+        self.legs.change(dial, self._tools.clock.time_ns())
         self._pace.at_once()
         self.wake()
 
     def give_up(self) -> None:
         """Carry nothing any more; to be followed by ``stop``."""
-        for leg in self._legs:
-            if leg.session is not None:
-                leg.session.remove(leg.session.channels, self._tools.clock.time_ns())
+        self.legs.carry_nothing(self._tools.clock.time_ns())
 
     # Dialling
 
     async def _run(self) -> None:
         while await self._needed():
             rolling = self.leg is not None
-            await self._queue()
+            await self._dialler.queue()
             if not self._wants_socket():
                 continue  # the venue has refused us for good meanwhile
-            self._dialling = True
-            self._show()
             try:
-                dial = self.dial
-                address = await redeem(dial, self._tools.fetch_all)
-                url = self._turn.address(self, address.urls, self._address)
-                leg = Leg(self, dial, url, self._tools)
-                connection = await open_connection(
-                    url,
-                    on_frames=leg.frames,
-                    headers=dict(address.headers),
-                    max_size=dial.max_size,
-                    proxy=self._tools.proxy,
-                    mode=self._tools.transport,
-                    on_pong=leg.ponged,
-                )
+                leg, connection = await self._dial()
             except CredentialsError as error:
-                self._dialling = False
                 self._refused(error)
                 continue
             except (ConnectionFailed, FetchError, PluginError) as error:
                 # One answer a plugin cannot read (a page about maintenance) may be followed by one it can.
-                self._dialling = False
                 self._failed(error)
                 continue
-            self._dialling = False
             try:
                 self._opened(leg, connection)
             except Exception as error:
                 if self.leg is None or not rolling:
                     raise
                 # The socket that is open is worth more than the end of this task.
-                self._successor = None
                 self._failed(error)
 
-    async def _queue(self) -> None:
-        """Wait for a turn at the limit all who use the venue share."""
-        self.queued = True
+    async def _dial(self) -> tuple[Leg, Connection]:
+        self._dialler.dialling = True
+        self._show()
         try:
-            await self._tools.budget.acquire("dial")
+            return await self._dialler.open(self, self.dial)
         finally:
-            self.queued = False
-        self._turn_came_at = self._now()
+            self._dialler.dialling = False
 
     async def _needed(self) -> bool:
         """Wait until a socket is wanted and may be dialled; False when none will ever be."""
-        while not self._stopping and not (self._fatal is not None and self.leg is None):
+        while not self._stopping and not (self.journal.fatal is not None and self.leg is None):
             self._show()
             wait = self._pace.wait()
             wanted = self._wants_socket()
             if wanted and wait <= 0 and (self.leg is None or self._turn.take(self)):
                 return True
-            alarm = None
-            if wanted and wait > 0:
-                due = self._tools.clock.time_ns() + math.ceil(wait * NANOSECONDS)
-                alarm = self._tools.clock.call_at(due, self.wake)
-            try:
-                await self._woken.wait()
-            finally:
-                if alarm is not None:
-                    alarm.cancel()
-            self._woken.clear()
+            await self._woken.wait(wait if wanted and wait > 0 else None)
         return False
 
     def _wants_socket(self) -> bool:
-        if self._fatal is not None:
+        if self.journal.fatal is not None:
             return False
-        return self.leg is None or (self._successor is None and self.rolling is not None)
+        return self.leg is None or (self.legs.successor is None and self.rolling is not None)
 
     def _opened(self, leg: Leg, connection: Connection) -> None:
         """A socket is open: it counts at once where there is none, else when it carries everything."""
-        if self.leg is None:
-            self.leg = leg
-        else:
-            self._successor = leg
-            leg.settling = True
-            self._set_patience(SETTLE_SECONDS)
         if attrs.evolve(leg.dial, channels=self.dial.channels) == self.dial:
             leg.dial = self.dial  # its channels changed while it was dialled
-        self._legs.append(leg)
-        if self._paused:
-            connection.pause_reading()
-        self.connects += 1
+        self.legs.take_in(leg, connection)
+        if leg is self.legs.successor:
+            self._set_patience(SETTLE_SECONDS)
+        self.journal.connects += 1
+        self.journal.last_error = None
         self._pace.failing = 0
-        self.last_error = None
         self._tools.telemetry.log.info("connected", link=self.key, peer=connection.peer)
         self._show()
         try:
             leg.begin(connection)
         except Exception:
-            self._legs.remove(leg)
-            self.leg = None if self.leg is leg else self.leg
+            self.legs.lost(leg)
+            self.legs.forget(leg)
             raise
         if self.leg is leg:
             self._end_rollover()
 
     def _failed(self, error: Exception) -> None:
         """Note a dial that did not succeed; the next waits as long as the venue and the backoff ask."""
-        self.failures += 1
-        self._address += 1
-        self.last_error = self._tools.telemetry.record_error(f"dial {self.dial.key}", error)
+        self.journal.failures += 1
+        self._dialler.try_elsewhere()
+        said = self.journal.last_error = self._tools.telemetry.record_error(f"dial {self.dial.key}", error)
         wait = self._pace.failed(error)
         self._end_rollover()
         failing = self.failing
@@ -324,7 +244,7 @@ class Link:
             self._tools.telemetry.log.warning(
                 "cannot connect; trying again",
                 link=self.key,
-                error=self.last_error,
+                error=said,
                 failures=failing,
                 wait_seconds=round(wait, 1),
             )
@@ -332,8 +252,9 @@ class Link:
     def _refused(self, error: CredentialsError) -> None:
         """The venue gives no ticket to this account: that is final for dialling, not for the socket there is."""
         telemetry = self._tools.telemetry
-        self._fatal = self._refusal = self.last_error = telemetry.record_error(f"dial {self.dial.key}", error.reason)
-        telemetry.log.error("gave up: dialling again cannot help", link=self.key, reason=self._fatal)
+        said = self.journal.last_error = telemetry.record_error(f"dial {self.dial.key}", error.reason)
+        self.journal.fatal = self._refusal = said
+        telemetry.log.error("gave up: dialling again cannot help", link=self.key, reason=said)
         self._end_rollover()
         self._show()
 
@@ -344,21 +265,22 @@ class Link:
         if leg is not self.leg:
             return
         session = leg.session
-        if self._successor is not None and session is not None and session.announced:
-            self._set_patience(SETTLE_SECONDS - (self._now() - self._successor.opened_at))
-        elif self._successor is None:
+        successor = self.legs.successor
+        if successor is not None and session is not None and session.announced:
+            self._set_patience(SETTLE_SECONDS - (self._now() - successor.opened_at))
+        elif successor is None:
             self._pace.planned(self._now() - leg.opened_at)
         self.wake()
         self._tools.on_change()
 
     def settled(self, leg: Leg) -> None:
         """The successor carries everything."""
-        if leg is self._successor:
+        if leg is self.legs.successor:
             self._take_over()
 
     def _impatient(self) -> None:
         """The successor still does not carry everything: better than a socket that ends, worse than one that lives."""
-        successor, leg = self._successor, self.leg
+        successor, leg = self.legs.successor, self.leg
         if successor is None or leg is None or leg.session is None:
             return
         if leg.session.announced:
@@ -366,23 +288,20 @@ class Link:
         elif (left := WISH_SECONDS - (self._now() - successor.opened_at)) > 0:
             self._set_patience(left)
         else:
-            self._successor = None
-            successor.settling = False
+            self.legs.dismiss()
             self._pace.unfulfilled()
             reason = f"did not carry all channels within {WISH_SECONDS:g} s; the other socket stays"
-            self.last_error = self._tools.telemetry.record_error(f"link {self.key}", reason)
+            self.journal.last_error = self._tools.telemetry.record_error(f"link {self.key}", reason)
             self._tools.telemetry.log.warning("rollover failed", link=self.key, reason=reason)
             self._end_rollover()
             successor.retire(reason)
 
     def _take_over(self) -> None:
         """The successor counts from now on; the other socket is closed in order."""
-        leg, reason = self.leg, self.rolling
-        assert leg is not None
-        self.leg, self._successor = self._successor, None
+        reason, leg = self.rolling, self.legs.take_over()
         self._wish = None
         self._pace.fulfilled()
-        self.rollovers += 1
+        self.journal.rollovers += 1
         self._tools.telemetry.log.info("rolled over", link=self.key, reason=reason)
         leg.retire(reason or "replaced")
         self._end_rollover()
@@ -405,52 +324,42 @@ class Link:
 
     def ended(self, leg: Leg, session: Session, reason: str, lost: ConnectionLost | None) -> None:
         """The session of a leg has ended."""
-        add_up(self._totals, session.statistics)
-        if self._stopping or leg not in (self.leg, self._successor):
+        self.journal.ended(session.statistics)
+        if self._stopping or leg not in (self.legs.current, self.legs.successor):
             return
         telemetry = self._tools.telemetry
-        if self._fatal is None:
-            self.last_error = telemetry.record_error(f"link {self.key}", reason)
+        if self.journal.fatal is None:
+            self.journal.last_error = telemetry.record_error(f"link {self.key}", reason)
         if session.fatal is not None:
-            self._fatal = self._refusal = session.fatal
+            self.journal.fatal = self._refusal = session.fatal
             telemetry.log.error("gave up: dialling again cannot help", link=self.key, reason=reason)
-        elif self._fatal is None:
+        elif self.journal.fatal is None:
             # What was planned was paced when it was planned.
             if session.leaving is None or leg is not self.leg:
-                self._address += 1
+                self._dialler.try_elsewhere()
                 self._pace.lost(self._now() - leg.opened_at, lost, carried=leg.carried)
             telemetry.log.info("connection lost; dialling again", link=self.key, reason=reason)
         if leg is self.leg:
-            self.leg, self._successor, self._wish = self._successor, None, None
-            if self.leg is not None:
-                self.leg.settling = False
-        else:
-            self._successor = None
+            self._wish = None
+        self.legs.lost(leg)
         self._end_rollover()
         self._show()
 
     def gone(self, leg: Leg) -> None:
         """The socket of a leg is gone."""
-        if leg in self._legs:
-            self._legs.remove(leg)
-            self._bytes_before += leg.connection.bytes_received if leg.connection is not None else 0
+        if self.legs.forget(leg):
+            self.journal.gone(leg)
             self._tools.on_change()
 
     def broke(self, error: BaseException) -> None:
         """A defect ended the link's work: it stands failed, for all to see, instead of waiting for ever."""
-        self.last_error = self._tools.telemetry.record_error(f"link {self.key}", error)
-        self._fatal = self.last_error
-        self._tools.telemetry.log.error("a defect ended this connection", link=self.key, error=self.last_error)
+        self.journal.fatal = self.journal.last_error = self._tools.telemetry.record_error(f"link {self.key}", error)
+        self._tools.telemetry.log.error("a defect ended this connection", link=self.key, error=self.journal.fatal)
         self._end_rollover()
-        for leg in tuple(self._legs):
-            if leg.connection is not None:
-                leg.connection.abort()
+        self.legs.abort()
         self._show()
 
     # What can be said of it
-
-    def _now(self) -> float:
-        return self._tools.clock.monotonic()
 
     def _show(self) -> None:
         """Bring ``state`` up to date."""
@@ -458,55 +367,31 @@ class Link:
             state = LinkState.CLOSING
         elif self.leg is not None:
             state = LinkState.OPEN
-        elif self._fatal is not None:
+        elif self.journal.fatal is not None:
             state = LinkState.FAILED
         else:
-            state = LinkState.DIALLING if self._dialling else LinkState.WAITING
-        self._set_state(state)
-
-    def _set_state(self, state: LinkState) -> None:
-        if state is not self.state:
-            self.state = state
-            self.state_since = self._tools.clock.time_ns()
-            self._tools.on_change()
+            state = LinkState.DIALLING if self._dialler.dialling else LinkState.WAITING
+        self.journal.enter(state)
 
     def unhealthy(self, patience_seconds: float) -> str | None:
         """Why this link is not well; None when it is, or has been troubled for less than ``patience_seconds``."""
-        if self._fatal is not None:
-            return f"connection {self.key} gave up: {self._fatal}"
-        if self.state is LinkState.OPEN:
-            return None
-        if (self._tools.clock.time_ns() - self.state_since) / 1e9 < patience_seconds and not self.failing:
-            return None
-        state = "waits for its turn to dial" if self.queued else f"is {self.state.value}"
-        return f"connection {self.key} {state}" + (f": {self.last_error}" if self.last_error else "")
+        why = self.journal.unhealthy(patience_seconds, queued=self.queued, failing=bool(self.failing))
+        return None if why is None else f"connection {self.key} {why}"
 
     def statistics(self) -> dict[str, Any]:
         """What its sockets have seen, all together."""
-        totals = self._totals.copy()
-        for leg in self._legs:
-            if leg.session is not None:
-                add_up(totals, leg.session.statistics)
-        return totals
+        return self.journal.statistics(self.legs)
 
     def status(self) -> dict[str, Any]:
         """The link's state and statistics, JSON-ready."""
-        statistics = self.statistics()
-        carried = self._bytes_before + sum(leg.connection.bytes_received for leg in self._legs if leg.connection)
         return {
             "key": self.key,
             "state": self.state.value,
-            "since": self.state_since,
+            "since": self.journal.since,
             "rolling": self.rolling,
             "host": _host(self.url or self.dial.urls[0]),
             "channels": len(self.dial.channels),
-            "connects": self.connects,
-            "failures": self.failures,
-            "rollovers": self.rollovers,
-            "frames": statistics["frames"],
-            "bytes": carried,
-            "last_received": statistics["last_received"],
-            "last_error": self.last_error,
+            **self.journal.counts(self.legs),
         }
 
 

@@ -126,3 +126,13 @@ def _poll(access: VenueAccess, channel: Channel) -> Poll | None:
         return None
     poll: Poll | None = ask(access.stack, "poll", passing=(ValueError,), channel=channel, settings=access.settings)
     return poll
+
+
+def difference(before: Plan, after: Plan) -> dict[str, str]:
+    """Which symbols one plan collects and the other does not: ``added`` and ``removed``, where there are any."""
+    had, have = (dict.fromkeys(channel.symbol for channel in plan.channels) for plan in (before, after))
+    told = {
+        "added": listed([symbol for symbol in have if symbol not in had]),
+        "removed": listed([symbol for symbol in had if symbol not in have]),
+    }
+    return {what: symbols for what, symbols in told.items() if symbols}

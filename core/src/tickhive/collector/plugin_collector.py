@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tickhive.channels import Channel, DataType, is_pattern
-from tickhive.clock import NANOSECONDS, Clock
+from tickhive.channels import Channel, is_pattern
+from tickhive.clock import Clock
 from tickhive.collector.access import VenueAccess, shared_access
 from tickhive.collector.base import BaseDataCollector
 from tickhive.collector.complaints import Complaints
 from tickhive.collector.connection import ConnectionManager
 from tickhive.collector.guard import GUARD, LoopGuard
-from tickhive.collector.link import LinkState
-from tickhive.collector.plan import Plan, make_plan, refusals
+from tickhive.collector.listings import Listings
+from tickhive.collector.plan import Plan, difference, make_plan, refusals
 from tickhive.collector.polls import Polls
 from tickhive.collector.recorded import RECORDED, Recorded, Tape
 from tickhive.collector.silence import silence_limit
+from tickhive.collector.symptoms import Symptoms
 from tickhive.collector.telemetry import CollectorStatus
 from tickhive.collector.totals import add_up, no_totals
 from tickhive.collector.wanted import listed, resolve
 from tickhive.credentials import CredentialSource
-from tickhive.errors import ConfigurationError, CredentialsError, FetchError, PluginError
-from tickhive.events import Gap, InstrumentUpdate, MarketEvent
+from tickhive.errors import ConfigurationError, CredentialsError
+from tickhive.events import Gap, MarketEvent
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin.contract import Dial
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.redaction import _sanitize_error
-from tickhive.session.books import BookView
+from tickhive.session.book_view import BookView
 from tickhive.session.feed import Feed
 from tickhive.session.resumption import resume, standing
 from tickhive.session.session import Session
 
 CONNECT_PATIENCE_SECONDS = 15.0
 """A link may take so long to connect before that is a reason to be unhealthy, and before a start waits no longer."""
-
-LISTING_SECONDS = 600.0
-"""How often the venue's list is read again for patterns, beside the channel that tells of listings at once."""
-
-FOLLOW_AGAIN_SECONDS = 10.0
-"""How long a change of listings waits that could not be followed."""
 
 
 class PluginCollector(BaseDataCollector):
@@ -62,7 +57,14 @@ class PluginCollector(BaseDataCollector):
         super().__init__(config, clock=clock, credentials=credentials)
         self.stack = stack
         self.settings = settings
-        self._guard = LoopGuard(stack, self._telemetry, config.blocked_seconds, config.blocked_times, self._give_up)
+        self._guard = LoopGuard(
+            stack,
+            self._telemetry,
+            config.blocked_seconds,
+            config.blocked_times,
+            self._give_up,
+            config.hook_deadline_seconds,
+        )
         self._plan = Plan()
         self._changing = asyncio.Lock()
         self._complaints = Complaints(stack, self._telemetry)
@@ -72,11 +74,11 @@ class PluginCollector(BaseDataCollector):
         self._connections: ConnectionManager | None = None
         self._feed: Feed | None = None
         self._reading_paused = False
-        self._link_changed: asyncio.Event | None = None
         self._totals = no_totals()
         self._earlier: tuple[list[MarketEvent], str] | None = None
         self._hole_watcher: Callable[[Gap], None] | None = None
         self._polls = Polls(self._telemetry, self._tasks, self.clock, self.deliver)
+        self._listings = Listings(self._telemetry, self._tasks, self.clock, self._change_nothing)
 
     # The four steps
 
@@ -108,7 +110,6 @@ class PluginCollector(BaseDataCollector):
         if self._earlier is not None:
             resume(self._feed, *self._earlier, [channel for channel in plan.channels if channel not in plan.polls])
             self._earlier = None
-        self._link_changed = asyncio.Event()
         self._connections = ConnectionManager(
             self,
             self._telemetry,
@@ -127,15 +128,15 @@ class PluginCollector(BaseDataCollector):
         if self._reading_paused:
             self._connections.pause_reading()
         self._connections.set_dials(plan.dials)
-        await self._first_attempt(self._connections)
+        await self._connections.first_attempt(CONNECT_PATIENCE_SECONDS)
 
     async def _subscribe_channels(self, channels: Sequence[Channel]) -> None:
         """Begin what no socket carries; a socket's channels are asked for by its session whenever it opens."""
         assert self._access is not None
-        self._show_instruments(self._access, channels)
+        self.deliver(self._access.known(channels))
         self._polls.set(self._access, self._plan.polls)
         if self._follows:
-            self._tasks.add_task(f"{self.name}: listings", self._keep_listings(self._access))
+            self._listings.keep(self._access)
 
     def _process_message(self, message: tuple[Session, list[bytes]], at: int) -> list[MarketEvent]:
         """One read of one socket: its session and its frames."""
@@ -145,8 +146,7 @@ class PluginCollector(BaseDataCollector):
     async def _actual_disconnect(self) -> None:
         """Close the sockets and end the polls."""
         self._polls.stop()
-        self._tasks.remove_task(f"{self.name}: listings")
-        self._tasks.remove_task(f"{self.name}: follow listings")
+        self._listings.stop()
         connections = self._connections
         try:
             if connections is not None:
@@ -214,47 +214,12 @@ class PluginCollector(BaseDataCollector):
         return plan
 
     def _link_has_changed(self) -> None:
-        """Wake who waits for the sockets; when none is left because the venue will not have us, end the work."""
-        assert self._link_changed is not None
-        self._link_changed.set()
+        """When no socket is left because the venue will not have us, end the work."""
         links = self._connections.links if self._connections is not None else ()
         if links and not self._plan.polls and all(link.hopeless is not None for link in links):
             credentials = self._access.credentials if self._access is not None else None
             account = credentials.account if credentials is not None else None
             self._give_up(CredentialsError(account, str(links[0].hopeless)))
-
-    async def _first_attempt(self, connections: ConnectionManager) -> None:
-        """Wait until every link has connected, or one has failed: it goes on trying by itself. So it does when many
-        collectors share the venue's dial limit and its turn is long in coming.
-        """
-        changed = self._link_changed
-        assert changed is not None
-        patience = self.clock.monotonic() + CONNECT_PATIENCE_SECONDS
-        alarm = self.clock.call_at(self.clock.time_ns() + round(CONNECT_PATIENCE_SECONDS * NANOSECONDS), changed.set)
-        try:
-            while self.clock.monotonic() < patience:
-                changed.clear()
-                waiting = [link for link in connections.links if not link.connects and not link.failures]
-                if not waiting or any(link.failures or link.state is LinkState.FAILED for link in connections.links):
-                    return
-                await changed.wait()
-        finally:
-            alarm.cancel()
-
-    def _show_instruments(self, access: VenueAccess, channels: Iterable[Channel]) -> None:
-        """Hand out what is known of instruments somebody wants to hear of: the channel tells only changes."""
-        wanted = [channel.symbol for channel in channels if channel.data_type is DataType.INSTRUMENT]
-        said = {event.symbol: event for event in access.instrument_events} if wanted else {}
-        now = self.clock.time_ns()
-        events: list[MarketEvent] = []
-        for symbol in dict.fromkeys(wanted):
-            instrument, event = access.instruments.get(symbol), said.get(symbol)
-            if instrument is not None and (event is None or event.instrument != instrument):
-                # Listed or changed since the list was read: who heard of it then had not asked for this one.
-                event = InstrumentUpdate(self.exchange, symbol, None, now, instrument)
-            if event is not None:
-                events.append(event)
-        self.deliver(events)
 
     # Change while running
 
@@ -294,7 +259,8 @@ class PluginCollector(BaseDataCollector):
                 raise
             if self._connections is not connections:
                 return  # stopped meanwhile: the next start begins with this
-            self._tell_change(old, plan)
+            if set(old.channels) != set(plan.channels):
+                self._telemetry.log.info("channels changed", channels=len(plan.channels), **difference(old, plan))
             connections.set_dials(plan.dials)
             now = self.clock.time_ns()
             kept = {*plan.channels, *plan.listings}
@@ -304,50 +270,21 @@ class PluginCollector(BaseDataCollector):
                 if not feed.carriers(channel):
                     feed.forget(channel)
             connections.poke()
-            self._show_instruments(access, [channel for channel in plan.channels if channel not in old.channels])
+            self.deliver(access.known([channel for channel in plan.channels if channel not in old.channels]))
             self._polls.set(access, plan.polls)
             if followed and not self._follows:
-                self._tasks.remove_task(f"{self.name}: listings")
+                self._listings.leave()
             elif self._follows and not followed:
-                self._tasks.add_task(f"{self.name}: listings", self._keep_listings(access))
+                self._listings.keep(access)
 
-    def _tell_change(self, old: Plan, plan: Plan) -> None:
-        """Log what is collected from now on, and what no more."""
-        before, after = (dict.fromkeys(each.symbol for each in these.channels) for these in (old, plan))
-        told = {
-            "added": listed([symbol for symbol in after if symbol not in before]),
-            "removed": listed([symbol for symbol in before if symbol not in after]),
-        }
-        if set(old.channels) != set(plan.channels):
-            channels = len(plan.channels)
-            self._telemetry.log.info("channels changed", channels=channels, **{k: v for k, v in told.items() if v})
+    async def _change_nothing(self) -> None:
+        """Take the configuration again: its patterns may mean other instruments."""
+        await self._change(lambda config: config)
 
     @property
     def _follows(self) -> bool:
         """Whether listings change what is collected."""
         return any(map(is_pattern, self.config.symbols)) and self.stack.offers("instruments")
-
-    async def _keep_listings(self, access: VenueAccess) -> None:
-        """Read the venue's list again from time to time; see ``_look_around`` for what comes of it."""
-        while True:
-            await self.clock.sleep(LISTING_SECONDS)
-            try:
-                await access.learn_instruments(again_after=LISTING_SECONDS / 2)
-            except (FetchError, PluginError) as error:
-                text = self._telemetry.record_error("instruments", error)
-                self._telemetry.log.warning("the list of instruments could not be read", error=text)
-
-    async def _follow(self) -> None:
-        """The venue's list has changed: patterns may mean other instruments."""
-        while True:
-            try:
-                return await self._change(lambda config: config)
-            except (FetchError, PluginError) as error:
-                self._telemetry.warn_of("following the listings", error)
-            except ConfigurationError as error:
-                self._telemetry.warn_of("following the listings", error)
-                return None
-            await self.clock.sleep(FOLLOW_AGAIN_SECONDS)
 
     # What users ask for
 
@@ -413,10 +350,13 @@ class PluginCollector(BaseDataCollector):
         status["budget"] = self._access.budget_status() if self._access is not None else {}
         return status
 
-    def _unhealthy_data(self) -> list[str]:
+    def _symptoms(self) -> Symptoms:
         reasons: list[str] = []
+        refused, queued = len(self._polls.refused), 0
         if self._connections is not None:
             reasons += self._connections.unhealthy(CONNECT_PATIENCE_SECONDS)
+            refused += sum(link.hopeless is not None for link in self._connections.links)
+            queued = self._connections.queued(CONNECT_PATIENCE_SECONDS) if reasons else 0
         reasons += [f"{channel} is not asked for any more: {why}" for channel, why in self._polls.refused.items()]
         reasons += [f"{channel}: {why}" for channel, why in self._polls.failing.items()]
         if self._feed is not None and self.status is CollectorStatus.RUNNING:
@@ -426,28 +366,20 @@ class PluginCollector(BaseDataCollector):
                 why = self._statistics()["last_hook_error"]
                 blame = f"; {self.stack.package}: {why}" if why else ""
                 reasons.append(f"every subscription was rejected: {listed(summary['rejected_channels'])}{blame}")
-            reasons += self._complaints.reasons(self._statistics())
-        return reasons
-
-    def _needs_operator(self) -> bool:
-        """Also when all that is wrong are sockets and polls the venue refuses for good: the others had to suffer."""
-        links = self._connections.links if self._connections is not None else ()
-        refused = len(self._polls.refused) + sum(link.hopeless is not None for link in links)
-        return super()._needs_operator() or 0 < len(self._unhealthy_data()) <= refused
-
-    def _waits(self) -> bool:
-        """Hundreds of collectors that start together have their sockets one after the other."""
-        queued = self._connections.queued(CONNECT_PATIENCE_SECONDS) if self._connections is not None else 0
-        return self.status is CollectorStatus.RUNNING and 0 < len(self._unhealthy_data()) == queued
+            if self._complaints.misread:
+                reasons.append(self._complaints.misreading(self._statistics()))
+        # The venue refuses for good: restarting would make the others suffer. Hundreds of collectors that start
+        # together have their sockets one after the other.
+        found = len(reasons)
+        return Symptoms(reasons, needs_operator=0 < found <= refused, waits=0 < found == queued)
 
     def _look_around(self) -> None:
         """Follow listings; say once for every tenfold how much of what came could not be used."""
         GUARD.set(self._guard)
-        access, following = self._access, f"{self.name}: follow listings"
-        busy = self._changing.locked() or following in self._tasks
+        access, busy = self._access, self._changing.locked() or self._listings.following
         if access and self._follows and not busy and access.instruments.version != self._plan.version:
             self._plan.version = access.instruments.version
-            self._tasks.add_task(following, self._follow())
+            self._listings.follow()
         self._complaints.look(self._statistics())
 
     def _statistics(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def no_totals() -> dict[str, Any]:
 
 def add_up(totals: dict[str, Any], more: SessionStatistics | dict[str, Any]) -> dict[str, Any]:
     """Add a socket's statistics (or totals) to totals, in place: counters are summed, the latest things replaced."""
-    values = more if isinstance(more, dict) else attrs.asdict(more)
+    values = more if isinstance(more, dict) else {name: getattr(more, name) for name in (*COUNTERS, *LATEST)}
     for name in COUNTERS:
         totals[name] += values[name]
     newer = (values["last_received"] or 0) >= (totals["last_received"] or 0)

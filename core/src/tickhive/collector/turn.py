@@ -12,8 +12,9 @@ DESPERATE = 3
 class TurnTaker(Protocol):
     """What a link shows of itself to the others of its Dial."""
 
-    queued: bool
-    """Whether it waits for the venue's limit to let it dial."""
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for the venue's limit to let it dial."""
 
     @property
     def url(self) -> str | None:

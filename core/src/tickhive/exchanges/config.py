@@ -12,6 +12,9 @@ from attrs import define, field, setters
 from tickhive.channels import EVERY, Channel, Subscription
 from tickhive.errors import ConfigurationError
 
+HOOK_DEADLINE_SECONDS = 10.0
+"""How long a hook may run before it is ended, where nothing else is configured."""
+
 _PROXY = re.compile(r"(https?|socks5h?)://\S+")
 
 
@@ -37,7 +40,8 @@ class ExchangeCollectorConfig:
     ``account`` names the account whose credentials are used; private data types (balance, position, order, fill) need
     one, and no symbols when there are no others. The secrets themselves are never part of a configuration.
     A hook of the plugin that holds the event loop for more than ``blocked_seconds`` blocks it; ``blocked_times`` of
-    that within a minute end the collector, so that the others can work.
+    that within a minute end the collector, so that the others can work. So does a single one that has not returned
+    after ``hook_deadline_seconds``: it is ended where it stands.
     ``redundancy`` 2 keeps two sockets for everything, at two addresses where the exchange has them: what one loses the
     other brings.
 
@@ -66,6 +70,7 @@ class ExchangeCollectorConfig:
     redundancy: int = 1
     blocked_seconds: float = 0.5
     blocked_times: int = 3
+    hook_deadline_seconds: float = HOOK_DEADLINE_SECONDS
     subscriptions: tuple[Subscription, ...] = field(init=False, default=())
 
     def __attrs_post_init__(self) -> None:
@@ -151,7 +156,7 @@ class ExchangeCollectorConfig:
             problems.append("name: expected a text that is not empty")
         if not isinstance(self.settings, Mapping) or not all(isinstance(key, str) for key in self.settings):
             problems.append("settings: expected a table of the exchange's settings")
-        for name in ("silence_seconds", "blocked_seconds"):
+        for name in ("silence_seconds", "blocked_seconds", "hook_deadline_seconds"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 problems.append(f"{name}: expected a number of seconds")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from tickhive.credentials import CredentialSource, obtain
-from tickhive.errors import ConfigurationError, TickhiveError, UnknownExchangeError
+from tickhive.errors import ConfigurationError, PluginError, TickhiveError, UnknownExchangeError
 from tickhive.exchanges.asking import refused_subscriptions
 from tickhive.exchanges.config import ExchangeCollectorConfig
 from tickhive.plugin.contract import Credentials
 from tickhive.plugin.registry import PluginRegistry, check_exchange_name, default_registry, unknown_exchange
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.session.faults import HookEnded
 
 if TYPE_CHECKING:
     from tickhive.collector.base import BaseDataCollector
+
+T = TypeVar("T")
+
+CREATION_SECONDS = 10.0
+"""So long a plugin may take at least to be imported and say what it offers."""
 
 
 class ExchangeFactory:
@@ -169,6 +175,31 @@ class ExchangeFactory:
                     f"{config.exchange}: a collector class of the application has no hooks to wrap"
                 )
             return lambda: own(config, **secrets)
+        return cls._in_time(config, lambda: cls._plan_of_plugin(config, secrets, middleware))
+
+    @classmethod
+    def _in_time(cls, config: ExchangeCollectorConfig, plan: Callable[[], T]) -> T:
+        """What ``plan`` answers; PluginError where the plugin's import or one of its hooks does not return."""
+        from tickhive.collector.overrun import Held
+        from tickhive.collector.watchdog import WATCHDOG
+
+        who, seconds = f"the exchange plugin {config.exchange!r}", max(CREATION_SECONDS, config.hook_deadline_seconds)
+        answer, over = WATCHDOG.bounded(Held(who, seconds, HookEnded, __name__), plan)
+        if over is None:
+            return cast("T", answer)
+        found = cls._plugins().found().get(config.exchange)
+        raise PluginError(
+            config.exchange,
+            f"it had not said what it offers after {over.seconds:.1f} s and was ended at {over.where}",
+            "Report this to its authors and upgrade it; allow more with hook_deadline_seconds",
+            distribution=found.distribution if found else None,
+            version=found.version if found else None,
+        )
+
+    @classmethod
+    def _plan_of_plugin(
+        cls, config: ExchangeCollectorConfig, secrets: Mapping[str, Any], middleware: Sequence[object]
+    ) -> Callable[[], BaseDataCollector]:
         stack = cls.load(config.exchange, middleware)
         settings = structure_settings(stack, config)
         refused = refused_subscriptions(stack, config.symbols, config.subscriptions, settings, config.account)

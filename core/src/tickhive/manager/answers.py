@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from tickhive.manager.roster import Health, Member
-from tickhive.manager.status import json_ready
+from tickhive.manager.status import json_ready, keep_unchanged
 from tickhive.redaction import _sanitize_error
 
 PER_TURN = 10
@@ -39,6 +39,7 @@ class Answers:
         self._members = members
         self._sparing = sparing
         self._kept: dict[Member, Answer] = {}
+        self._latest: dict[str, Any] = {}
         self._changed: set[Member] = set()
         self._left = PER_TURN
 
@@ -71,8 +72,12 @@ class Answers:
     def _ask(self, member: Member) -> None:
         self._changed.discard(member)
         health = member.health() if member.active else None
+        before = self._kept.get(member, NOT_ASKED).details
         try:
-            answer = Answer(health, json_ready(dict(member.collector.get_status())))
+            details = json_ready(dict(member.collector.get_status()))
+            # What collectors of one venue say alike is kept once.
+            self._latest = keep_unchanged(before, keep_unchanged(self._latest, details))
+            answer = Answer(health, self._latest)
         except Exception as error:
             answer = Answer(health, {}, f"get_status failed: {_sanitize_error(error)}")
         self._kept[member] = answer

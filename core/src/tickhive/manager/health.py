@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections import deque
 
@@ -11,6 +12,9 @@ from tickhive.manager.logger import ManagerLogger
 from tickhive.manager.restart_budget import RestartPolicy
 from tickhive.manager.roster import Member, MemberState, Roster
 from tickhive.tasks import AsyncTaskManager
+
+PER_TURN = 10
+"""So many collectors are looked at within one turn of the event loop."""
 
 _TURNS = "restarts: turns"
 
@@ -50,17 +54,24 @@ class ManagerHealthMonitor:
             while True:
                 await self._clock.sleep(self._policy.check_seconds)
                 try:
-                    self.check()
+                    await self.check()
                 except Exception:
                     self._log._log_error("the health check failed; it is repeated at its next turn")
         finally:
             self._waiting.clear()
             await self._restarts.cancel_all_tasks()
 
-    def check(self) -> None:
-        """Look at every collector once and give those whose time has come a turn to be restarted."""
+    async def check(self) -> None:
+        """Look at every collector once, at a few in one turn of the event loop, and give those whose time has come a
+        turn to be restarted.
+        """
         now = self._clock.monotonic()
-        due = [member for member in self._roster if self._is_due(member, now)]
+        due: list[Member] = []
+        for number, member in enumerate(self._roster, 1):
+            if self._is_due(member, now):
+                due.append(member)
+            if number % PER_TURN == 0:
+                await asyncio.sleep(0)
         due.sort(key=lambda member: member.restart_at or 0.0)
         self._waiting.extend(due)
         if self._waiting and _TURNS not in self._restarts:

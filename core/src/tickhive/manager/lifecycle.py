@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 from tickhive.clock import Clock
@@ -27,7 +27,9 @@ from tickhive.redaction import _sanitize_error
 from tickhive.tasks import AsyncTaskManager
 
 STARTS_PER_TURN = 10
-"""So many collectors begin to start within one turn of the event loop: each plans its channels and sockets then."""
+"""So many collectors begin to start, or to stop, within one turn of the event loop: each plans its channels and sockets
+then, or has them closed.
+"""
 
 Operation: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -161,7 +163,7 @@ class CollectorLifecycleManager:
         self.running = True
         waiting = [member for member in self._roster if member.enabled and not member.active]
         started = await asyncio.gather(
-            *(self._start_in(number // STARTS_PER_TURN, member) for number, member in enumerate(waiting))
+            *(self._in_turn(number, self._start, member) for number, member in enumerate(waiting))
         )
         return {member.name: ok for member, ok in zip(waiting, started, strict=True)}
 
@@ -169,17 +171,19 @@ class CollectorLifecycleManager:
         """Stop every collector side by side, the failed ones too; answer who stopped without complaint."""
         self.running = False
         members = list(self._roster)
-        stopped = await asyncio.gather(*(self._stop(member) for member in members))
+        stopped = await asyncio.gather(
+            *(self._in_turn(number, self._stop, member) for number, member in enumerate(members))
+        )
         return {member.name: ok for member, ok in zip(members, stopped, strict=True)}
 
     async def _start_collector(self, name: str) -> bool:
         """Start one collector, unless it is running; True when it runs afterwards."""
         return await self._start(self._roster.get(name))
 
-    async def _start_in(self, turns: int, member: Member) -> bool:
-        for _ in range(turns):
+    async def _in_turn(self, number: int, operation: Callable[[Member], Awaitable[bool]], member: Member) -> bool:
+        for _ in range(number // STARTS_PER_TURN):
             await asyncio.sleep(0)
-        return await self._start(member)
+        return await operation(member)
 
     async def _start(self, member: Member) -> bool:
         async with member.lock:

@@ -35,8 +35,9 @@ class ServiceSection:
     ``data_dir`` and other relative paths count from the directory the service is started in. ``drain_seconds`` is how
     long a stop may take to bring stored events to the sinks; what is left then waits on disk for the next start.
     ``event_loop`` is what the command line runs on: uvloop helps where frames come one at a time. An event loop that
-    has not turned for ``stalled_seconds`` is said to stand still, and who holds it. ``record`` is a folder for the
-    raw frames, each run a file; with ``record_private`` those of accounts too.
+    has not turned for ``stalled_seconds`` is said to stand still, and who holds it; one that has not for
+    ``exit_when_stalled_seconds`` (0: never; else longer than any collector's ``hook_deadline_seconds``) ends the
+    process. ``record`` is a folder for the raw frames, each run a file; with ``record_private`` those of accounts too.
     """
 
     name: str = field(default="tickhive", validator=_not_empty)
@@ -46,6 +47,7 @@ class ServiceSection:
     drain_seconds: float = field(default=30.0, validator=validators.ge(0))
     event_loop: Literal["asyncio", "uvloop"] = "asyncio"
     stalled_seconds: float = field(default=2.0, validator=validators.gt(0))
+    exit_when_stalled_seconds: float = field(default=0.0, validator=validators.ge(0))
     record: Path | None = None
     record_private: bool = False
 
@@ -175,6 +177,8 @@ class ServiceConfig:
         _check_named_exchanges("middleware", middleware, used, problems)
         _check_named_exchanges("filters", filters, used, problems)
         _check_accounts(_named(tables, "accounts"), accounts, collectors, problems)
+        if service is not None:
+            _check_exit(service, collectors, problems)
         if problems:
             raise ConfigurationError(problems, str(source) if source else None)
         assert service is not None
@@ -329,6 +333,21 @@ def _check_accounts(
             close = difflib.get_close_matches(each.account, given, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"add an [accounts.{each.account}] table"
             problems.append(f"collectors[{index}].account: there is no account {each.account!r}; {hint}")
+
+
+def _check_exit(
+    service: ServiceSection, collectors: Sequence[ExchangeCollectorConfig | None], problems: list[str]
+) -> None:
+    """The process may end only where ending the hook that holds the event loop has not helped."""
+    seconds = service.exit_when_stalled_seconds
+    deadlines = {index: each.hook_deadline_seconds for index, each in enumerate(collectors) if each is not None}
+    last = max(deadlines, key=deadlines.__getitem__, default=None)
+    if last is not None and 0 < seconds <= deadlines[last]:
+        problems.append(
+            f"service.exit_when_stalled_seconds: after {seconds} s the process would end before a hook that does not "
+            f"return is ended (collectors[{last}]: hook_deadline_seconds is {deadlines[last]}); choose it longer, or 0 "
+            "for never"
+        )
 
 
 def _check_names(section: str, names: Sequence[str | None], problems: list[str]) -> None:

@@ -68,6 +68,7 @@ class DataCollectionService:
         self._refused: list[Refusal] = []
         self._state: ServiceState = "new"
         self._started_at: int | None = None
+        self._exit_seconds: float | None = None
         self._stop_asked = asyncio.Event()
         self._force_asked = asyncio.Event()
         self._ended = asyncio.Event()
@@ -194,9 +195,11 @@ class DataCollectionService:
         self._started_at = self._clock.time_ns()
         sinks = {**build_sinks(self.config), **self._own_sinks}
         WATCHDOG.stalled_seconds = self.config.service.stalled_seconds
+        WATCHDOG.exit_seconds = self._exit_seconds = self.config.service.exit_when_stalled_seconds or None
         self.collectors, self._refused = CollectorFactory(self.config).create_all()
+        told = "a collector was refused; the others run" if self.collectors else "a collector was refused"
         for refused in self._refused:
-            _log.error("a collector was refused; the others run", collector=refused.name, reason=refused.reason)
+            _log.error(told, collector=refused.name, reason=refused.reason)
         if not self.collectors:
             source = str(self.config.source) if self.config.source else None
             problems = [f"{refused.name}: {refused.reason}" for refused in self._refused]
@@ -252,6 +255,8 @@ class DataCollectionService:
             try:
                 await self._recording.end()
             finally:
+                if WATCHDOG.exit_seconds == self._exit_seconds:  # else another service has said what it wants
+                    WATCHDOG.exit_seconds = None
                 self._state = "failed" if failed else "stopped"
                 self._ended.set()
                 self._tell_how_it_ended()

@@ -243,6 +243,9 @@ class Connection:
         if self._error is not lost:
             lost.__cause__ = self._error
         self.closed.set_result(lost)
+        # The link and the receiver refer to this one too: nobody has to wait for the garbage collector to part them.
+        self._link = self._on_pong = None
+        self._on_frames = _nobody
 
     def _explain(self) -> ConnectionLost:
         if isinstance(self._error, ConnectionLost):
@@ -263,6 +266,10 @@ class Connection:
         trouble = self._link.trouble()
         told = "" if trouble is None or isinstance(trouble, EOFError) else f": {_sanitize_error(trouble)}"
         return ConnectionLost(f"the line to {self.peer} was cut without a closing handshake{told}")
+
+
+def _nobody(_frames: list[bytes]) -> None:
+    """Who receives frames after the end."""
 
 
 def _close_text(close: CloseFrame) -> str:

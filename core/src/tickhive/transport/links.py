@@ -6,6 +6,7 @@ Only this module and ``opening`` import ``websockets`` (15 or newer), and only w
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -37,6 +38,7 @@ class LibraryLink(ClientConnection):
         self.owner = owner
         self.max_size = max_size
         self._deadline: asyncio.TimerHandle | None = None
+        self._context = contextvars.copy_context()
         owner.attach(self)
 
     # asyncio.Protocol
@@ -101,8 +103,8 @@ class LibraryLink(ClientConnection):
         self.transport.pause_reading()
 
     def resume(self) -> None:
-        """Go on reading."""
-        self.transport.resume_reading()
+        """Go on reading, in the context of whoever opened the connection: asyncio reads in that of who resumes."""
+        self._context.run(self.transport.resume_reading)
 
     def fail(self, code: int, reason: str) -> None:
         """Send a close frame if that is possible at once, and cut the line."""
@@ -153,6 +155,11 @@ class FastLink(LibraryLink):
         self._tail = b""
         self._fragments = bytearray()
         self._out: list[bytes] = []
+
+    def line_lost(self) -> None:
+        """The line is gone; the splitter, which refers back to this, is not needed any more."""
+        del self._splitter
+        super().line_lost()
 
     def data_received(self, data: bytes) -> None:
         """Take what the system read."""

@@ -58,7 +58,7 @@ from tickhive.service.config import (
     SinkConfig,
     SpoolSection,
 )
-from tickhive.session import Feed, OrderBook, Session
+from tickhive.session import Feed, OrderBook, Session, SessionStatistics
 from tickhive.sinks import SinkSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -211,6 +211,27 @@ def test_every_error_is_documented(read_page: Any) -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 assert f"`{node.attr}`" in section, f"{name}.{node.attr}"
+
+
+# Sessions
+
+
+def test_what_is_said_of_sessions_is_there_and_nothing_a_driver_needs_is_missing(read_page: Any) -> None:
+    page = read_page("reference/session.md")
+    for row in page.rows["What its driver calls"][1:]:
+        name, arguments = code(row[0]).rstrip(")").split("(")
+        actual = inspect.signature(getattr(Session, name)).parameters.values()
+        needed = [each.name for each in actual if each.default is each.empty]
+        assert needed == ["self", *filter(None, arguments.split(", "))], name
+    for row in page.rows["What it wants"][1:]:
+        assert hasattr(Session, code(row[0])), row[0]
+    said = {
+        code(row[0]).partition("(")[0] for name in ("What its driver calls", "What it wants") for row in page.rows[name]
+    }
+    told_to_drivers = set(re.findall(r"``(\w+)``", str(Session.__doc__))) - {"SessionView", "sanitize", "statistics"}
+    assert told_to_drivers <= said
+    fields = [code(row[0]) for row in page.rows["Statistics"][1:]]
+    assert fields == [each.name for each in attrs.fields(SessionStatistics)]
 
 
 # Configuration

@@ -38,6 +38,8 @@ from tickhive.plugin import Limit, hookimpl
 TICKHIVE_API = 1
 raising = {}
 blocking = {}
+endless = set()
+fetches = []
 asked = []
 
 
@@ -47,6 +49,8 @@ def act(hook):
         raise raising[hook]
     if hook in blocking:
         sleep(blocking[hook])  # this line holds the loop
+    while hook in endless:
+        pass  # for ever
 
 
 @hookimpl
@@ -64,7 +68,7 @@ def limits():
 @hookimpl
 def instruments():
     act("instruments")
-    return []
+    return fetches
 
 
 @hookimpl
@@ -87,6 +91,12 @@ def memory():
 def subscribe(session, channels):
     act("subscribe")
     return acme.subscribe(session, channels)
+
+
+@hookimpl
+def read():
+    act("read")
+    return []
 
 
 @hookimpl

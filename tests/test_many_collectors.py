@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -58,18 +59,30 @@ class Collector(PluginCollector):
 
 @define
 class Pulse:
-    """The longest time (s) the event loop did not come round, and the most statuses that were asked for meanwhile."""
+    """The longest time (s) the event loop did not come round, with and without what Python's garbage collector took of
+    it, how often that went through the whole process, and the most statuses that were asked for meanwhile.
+    """
 
     longest: float = 0.0
+    longest_of_ours: float = 0.0
+    collecting: float = 0.0
+    collections: int = 0
     asked: int = 0
 
     async def beat(self) -> None:
         """Look again and again."""
         while True:
-            before, asked = time.perf_counter(), Collector.asked
+            before, collecting, asked = time.perf_counter(), self.collecting, Collector.asked
             await asyncio.sleep(0)
-            self.longest = max(self.longest, time.perf_counter() - before)
+            took = time.perf_counter() - before
+            self.longest = max(self.longest, took)
+            self.longest_of_ours = max(self.longest_of_ours, took - (self.collecting - collecting))
             self.asked = max(self.asked, Collector.asked - asked)
+
+    def collected(self, phase: str, info: dict[str, int]) -> None:
+        """The garbage collector begins or ends."""
+        self.collecting += time.perf_counter() * (1 if phase == "stop" else -1)
+        self.collections += phase == "stop" and info["generation"] == 2
 
 
 @define
@@ -134,13 +147,18 @@ class Crowd:
 
     def begin(self) -> None:
         """Begin to measure something."""
-        self.pulse.longest, self.cpu, self.begun = 0.0, sum(psutil.Process().cpu_times()[:2]), self.clock.monotonic()
+        self.pulse.longest = self.pulse.longest_of_ours = 0.0
+        self.pulse.collections = 0
+        self.cpu, self.begun = sum(psutil.Process().cpu_times()[:2]), self.clock.monotonic()
 
     def seconds(self, what: str) -> float:
         """Print what was measured; answers the seconds it took by the clock."""
         seconds = self.clock.monotonic() - self.begun
         cpu = sum(psutil.Process().cpu_times()[:2]) - self.cpu
-        pause = f"longest pause {self.pulse.longest * 1000:.0f} ms"
+        pause = (
+            f"longest pause {self.pulse.longest * 1000:.0f} ms, {self.pulse.longest_of_ours * 1000:.0f} ms without the"
+            f" garbage collector, which went {self.pulse.collections} times through all"
+        )
         print(f"{what} after {seconds:.0f} s; {cpu:.1f} s CPU, the venue's among them; {pause}")
         return seconds
 
@@ -159,7 +177,7 @@ class Crowd:
     def connects(self) -> list[int]:
         """How often each collector's links connected."""
         managers = [each._connections for each in self.collectors]
-        return [sum(link.connects for link in each.links) if each is not None else 0 for each in managers]
+        return [sum(link.journal.connects for link in each.links) if each is not None else 0 for each in managers]
 
     def restarts(self) -> int:
         """How often collectors were restarted."""
@@ -193,10 +211,12 @@ async def crowd() -> AsyncIterator[Crowd]:
         await access.leave(None)
         server.pause()
         beating = asyncio.ensure_future(pulse.beat())
+        gc.callbacks.append(pulse.collected)
         try:
             yield Crowd(manager, collectors, access, venue, server, clock, pulse)
         finally:
             await manager.stop_all()
+            gc.callbacks.remove(pulse.collected)
             beating.cancel()
             CollectorManager._forget_instance()
 

@@ -6,7 +6,6 @@ The frames are those of ``binance-spot-2021`` (``U`` = previous ``u`` + 1) and `
 
 from __future__ import annotations
 
-import gzip
 import inspect
 import json
 import textwrap
@@ -24,11 +23,11 @@ from tickhive.events import BookDelta, BookSnapshot, Gap, Level
 from tickhive.plugin.contract import Answer, Dial, Fetch
 from tickhive.plugin.hookspecs import hookimpl
 from tickhive.plugin.stack import ExchangeStack
+from tickhive.recording import read_recording
 from tickhive.session import Feed, Session
 from tickhive.session.continuity import Verdict, judge
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-SPOT, FUTURES = "binance-spot-2021", "binance-usdm-2021"
+SPOT, FUTURES = "binance-spot-2021.jsonl.gz", "binance-usdm-2021.jsonl.gz"
 DELTAS = {SPOT: 177, FUTURES: 764}
 
 
@@ -82,22 +81,22 @@ class Line:
 
 
 @cache
-def recording(name: str) -> dict[str, list[Line]]:
+def recording(path: Path) -> dict[str, list[Line]]:
     """The books of a recording: symbol to its lines, in the order they came."""
-    path = SHARED / f"{name}.jsonl.gz"
-    if not path.is_file():
-        pytest.skip(f"the recorded traffic is not there: {path}")
     found: dict[str, list[Line]] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in map(json.loads, lines):
-            frame, at = line["frame"], int(line["t"] * 1e9)
-            if line["kind"] == "http" and "/depth?symbol=" in line["url"]:
-                symbol = line["url"].partition("symbol=")[2].partition("&")[0]
-                found.setdefault(symbol, []).append(Line(at, symbol, frame.encode()))
-            elif line["kind"] == "ws" and '"depthUpdate"' in frame:
-                said = json.loads(frame)["data"]
-                found.setdefault(said["s"], []).append(Line(at, said["s"], frame.encode(), said["U"], said["u"]))
+    for line in read_recording(path):
+        if line.kind == "http" and "/depth?symbol=" in line.url:
+            symbol = line.url.partition("symbol=")[2].partition("&")[0]
+            found.setdefault(symbol, []).append(Line(line.t, symbol, line.frame))
+        elif line.kind == "ws" and b'"depthUpdate"' in line.frame:
+            said = json.loads(line.frame)["data"]
+            found.setdefault(said["s"], []).append(Line(line.t, said["s"], line.frame, said["U"], said["u"]))
     return found
+
+
+@pytest.fixture(params=[SPOT, FUTURES])
+def path(request, recorded):
+    return recorded(request.param)
 
 
 STACK = ExchangeStack.from_plugin("recorded", Recorded())
@@ -129,9 +128,9 @@ class Replay:
 
 
 @cache
-def truth(name: str, symbol: str) -> dict[int | None, Any]:
+def truth(path: Path, symbol: str) -> dict[int | None, Any]:
     """What the book is at each of its numbers, from levels applied in order and nothing else."""
-    lines = recording(name)[symbol]
+    lines = recording(path)[symbol]
     whole = json.loads(next(line.frame for line in lines if line.last is None))
     last = whole["lastUpdateId"]
     sides = [dict(whole["bids"]), dict(whole["asks"])]
@@ -148,9 +147,9 @@ def truth(name: str, symbol: str) -> dict[int | None, Any]:
     return states
 
 
-def complaints_of_a_replay(name: str, symbol: str) -> list[str]:
+def complaints_of_a_replay(path: Path, symbol: str) -> list[str]:
     """Everything that is wrong with a book when all its lines come."""
-    lines, states = recording(name)[symbol], truth(name, symbol)
+    lines, states = recording(path)[symbol], truth(path, symbol)
     replay, found = Replay([symbol], lines[0].at), []
     begun = False
     for line in lines:
@@ -168,9 +167,9 @@ def complaints(replay: Replay, symbol: str, states: dict[int | None, Any]) -> li
     return [] if served is None or states.get(served[0]) == served[1] else [f"{symbol}: wrong at {served[0]}"]
 
 
-def complaints_without(name: str, symbol: str, removed: int) -> list[str]:
+def complaints_without(path: Path, symbol: str, removed: int) -> list[str]:
     """Everything that is wrong when one update is removed: its hole must be told by the next one, and not before."""
-    lines, states = recording(name)[symbol], truth(name, symbol)
+    lines, states = recording(path)[symbol], truth(path, symbol)
     replay, found = Replay([symbol], lines[0].at), []
     place = lines.index(next(line for line in lines if line.last is None))
     needed = (lines[removed].last or 0) > min(number for number in states if number is not None)
@@ -194,40 +193,38 @@ def complaints_without(name: str, symbol: str, removed: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [SPOT, FUTURES])
-def test_every_recorded_update_follows_and_every_book_lives(name):
-    by_symbol = recording(name)
+def test_every_recorded_update_follows_and_every_book_lives(path):
+    by_symbol = recording(path)
     lines = sorted((line for lines in by_symbol.values() for line in lines), key=lambda line: line.at)
     replay, counts = Replay(list(by_symbol), lines[0].at), Counter()
     for line in lines:
         counts.update(type(event) for event in replay.hear(line) if isinstance(event, Gap | BookDelta | BookSnapshot))
     known = sum(
-        line.last is not None and line.last <= min(filter(None, truth(name, symbol)))
+        line.last is not None and line.last <= min(filter(None, truth(path, symbol)))
         for symbol, its in by_symbol.items()
         for line in its[its.index(next(line for line in its if line.last is None)) :]
     )  # came after the snapshot that has them: not handed out
-    assert counts == {BookDelta: DELTAS[name] - known, BookSnapshot: 4}
+    assert counts == {BookDelta: DELTAS[path.name] - known, BookSnapshot: 4}
     chained = 0
     for symbol, its in by_symbol.items():
         served = replay.book(symbol)
         assert served is not None
-        assert served == (its[-1].last, truth(name, symbol)[its[-1].last])
+        assert served == (its[-1].last, truth(path, symbol)[its[-1].last])
         updates = [line for line in its if line.last is not None]
         chained += len(updates) - 1
-    assert chained == {SPOT: 173, FUTURES: 760}[name]
+    assert chained == {SPOT: 173, FUTURES: 760}[path.name]
     assert {entry["state"] for entry in replay.feed.ledger.status()} == {"receiving"}
 
 
-@pytest.mark.parametrize("name", [SPOT, FUTURES])
-def test_any_one_update_removed_is_a_gap_at_the_next(name):
+def test_any_one_update_removed_is_a_gap_at_the_next(path):
     removed = 0
-    for symbol, lines in recording(name).items():
-        assert complaints_of_a_replay(name, symbol) == []
+    for symbol, lines in recording(path).items():
+        assert complaints_of_a_replay(path, symbol) == []
         for place, line in enumerate(lines):
             if line.last is not None:
-                assert complaints_without(name, symbol, place) == []
+                assert complaints_without(path, symbol, place) == []
                 removed += 1
-    assert removed == DELTAS[name]
+    assert removed == DELTAS[path.name]
 
 
 # Each rule of `judge` taken away must be noticed on these frames.
@@ -242,7 +239,7 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("rule", MUTANTS)
-def test_each_rule_is_needed(rule, monkeypatch):
+def test_each_rule_is_needed(rule, recorded, monkeypatch):
     source = textwrap.dedent(inspect.getsource(judge))
     line, instead = MUTANTS[rule]
     assert source.count(line) == 1
@@ -250,8 +247,8 @@ def test_each_rule_is_needed(rule, monkeypatch):
     exec(source.replace(line, instead), names)
     monkeypatch.setattr(books, "judge", names["judge"])
     found: list[str] = []
-    for name in (SPOT, FUTURES):
-        for symbol, lines in recording(name).items():
-            found += complaints_of_a_replay(name, symbol)
-            found += complaints_without(name, symbol, len(lines) // 2)
+    for path in map(recorded, (SPOT, FUTURES)):
+        for symbol, lines in recording(path).items():
+            found += complaints_of_a_replay(path, symbol)
+            found += complaints_without(path, symbol, len(lines) // 2)
     assert found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from wrong_plugins import FAULTS, NAME, VARIANTS, Fault, Variant, Wren
+from wrong_plugins import FAULTS, NAME, VARIANTS, Fault, FullWren, Variant, Wren
 
 from tickhive.testing.case import Case, Outcome, try_case
 from tickhive.testing.cases import CASES
 from tickhive.testing.subject import Subject
 
 BY_NUMBER = {case.number: case for case in CASES}
+FULLER = ("TH-308", "TH-414", "TH-415", "TH-707")
+"""Cases about what only the fuller plugin has."""
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +19,28 @@ def correct() -> Subject:
     return Subject(NAME, plugin=Wren())
 
 
+@pytest.fixture(scope="module")
+def fuller() -> Subject:
+    return Subject(NAME, plugin=FullWren())
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_correct_plugin_passes(correct: Subject, case: Case) -> None:
     result = try_case(case, correct)
-    expected = Outcome.NOT_OFFERED if case.number == "TH-101" else Outcome.PASSED
+    expected = Outcome.NOT_OFFERED if case.number in ("TH-101", *FULLER) else Outcome.PASSED
     assert result.outcome is expected, (result.seen, result.remedy, result.missing)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.number[3] in "34" or case.number in FULLER], ids=str)
+def test_a_fuller_one_passes_too(fuller: Subject, case: Case) -> None:
+    result = try_case(case, fuller)
+    assert result.outcome is Outcome.PASSED, (result.seen, result.remedy, result.missing)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_wrong_one_fails_where_it_should(fault: Fault) -> None:
-    result = try_case(BY_NUMBER[fault.number], Subject(NAME, plugin=fault.make()))
+    subject = Subject(NAME, plugin=fault.make())
+    result = try_case(BY_NUMBER[fault.number], subject, deadline_seconds=fault.deadline_seconds)
     assert result.outcome is Outcome.FAILED, result.missing or "it passed"
     message = f"{result.seen}. {result.remedy}"
     assert fault.says.lower() in message.lower(), message

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from . import conversing, hooks, reading
+from . import conversing, hooks, meaning, reading
 from .faults import FAULTS, Fault
+from .full import FullWren
 from .variants import VARIANTS, Variant
 from .wren import NAME, Wren
 
-__all__ = ["FAULTS", "NAME", "VARIANTS", "Fault", "Variant", "Wren", "conversing", "hooks", "reading"]
+__all__ = [
+    "FAULTS",
+    "NAME",
+    "VARIANTS",
+    "Fault",
+    "FullWren",
+    "Variant",
+    "Wren",
+    "conversing",
+    "hooks",
+    "meaning",
+    "reading",
+]

@@ -17,6 +17,63 @@ from .faults import answering, fault, wrong
 from .wren import Memory, Wren
 from .wren_venue import WrenVenue
 
+# Hooks that do not return, whatever asks them
+
+
+@fault("TH-301", "hook parse", deadline_seconds=0.5)
+def parse_never_returns() -> object:
+    def parse(self: Any, session: Any, frame: bytes, at: int) -> Any:
+        while True:
+            pass
+
+    return wrong(parse=parse)
+
+
+@fault("TH-301", "did not end within 0.5 s", deadline_seconds=0.5)
+def parse_swallows_what_would_end_it() -> object:
+    swallowed: list[BaseException] = []
+
+    def parse(self: Any, session: Any, frame: bytes, at: int) -> Any:
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException as error:
+                swallowed.append(error)
+                if len(swallowed) % 3 == 0:
+                    raise
+
+    return wrong(parse=parse)
+
+
+@fault("TH-202", "hook connect", deadline_seconds=0.5)
+def connect_never_returns() -> object:
+    def connect(self: Any, channels: Any, settings: Any, dials: Any) -> Any:
+        while True:
+            time.sleep(0.01)
+
+    return wrong(connect=connect)
+
+
+@fault("TH-107", "hook venue", deadline_seconds=0.5)
+def the_venue_is_never_made() -> object:
+    def venue(self: Any, options: Any) -> Any:
+        while True:
+            pass
+
+    return wrong(venue=venue)
+
+
+@fault("TH-501", "did not end within 0.5 s", deadline_seconds=0.5)
+def the_venue_never_comes_to_an_end() -> object:
+    class Endless(WrenVenue):
+        def advance(self, at: int) -> int | None:
+            while True:
+                pass
+
+    return wrong(venue=answering(Endless))
+
+
 # 1xx
 
 

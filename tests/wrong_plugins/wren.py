@@ -63,6 +63,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     price: Decimal
     size: Decimal
     maker: Literal["b", "s"]
+    count: int = 1
 
 
 class PastRow(msgspec.Struct, array_like=True, gc=False):

@@ -41,15 +41,17 @@ class WrenVenue(SimulatedVenue):
     """Trades name the maker's side live and the taker's by REST, as some true venues do."""
 
     symbols: Sequence[str] = ()
-    subscriptions = ("trade", "orderbook", "ticker")
+    subscriptions: Sequence[str] = ("trade", "orderbook", "ticker")
+    kinds: Sequence[str] = ("trades", "book", "ticker")
     summed = SUMMED
+    rate = 8.0
 
     def __init__(self, options: VenueOptions) -> None:
         self.symbols = tuple(options.symbols) or ("BTC-USD", "ETH-USD")
         self.log = VenueLog()
         self._names = {symbol.replace("-", ""): symbol for symbol in self.symbols}
         listings = [
-            Listing(name=name, index=name, price_decimals=2, size_decimals=4, depth=40, rate=8.0 * options.speed)
+            Listing(name=name, index=name, price_decimals=2, size_decimals=4, depth=40, rate=self.rate * options.speed)
             for name in self._names
         ]
         indices = [Index(name, 50_000.0 / (place + 1)) for place, name in enumerate(self._names)]
@@ -63,7 +65,7 @@ class WrenVenue(SimulatedVenue):
 
     def advance(self, at: int) -> int | None:
         for change in self._market.advance(at):
-            self._tell(change)
+            self.tell(change)
         for number, client in list(self._clients.items()):
             if at - client.last >= SILENCE:
                 self._out.append(Hangup(number, 4000, "silence"))
@@ -72,7 +74,7 @@ class WrenVenue(SimulatedVenue):
         due = self._market.next_change()
         return due if quiet is None else quiet if due is None else min(due, quiet)
 
-    def _tell(self, change: Change) -> None:
+    def tell(self, change: Change) -> None:
         stock, name, time = change.stock, change.stock.listing.name, change.at // MS
         rows = [
             [id, stock.listing.price(fill.price), stock.listing.size(size), "s" if fill.side == "buy" else "b"]
@@ -80,34 +82,43 @@ class WrenVenue(SimulatedVenue):
             for id, size in fill.parts()
         ]
         if rows:
-            self._publish(
+            self.publish(
                 DataType.TRADE, f"trades.{name}", {"s": "trades", "m": name, "t": time, "rows": rows}, len(rows)
             )
-            last = stock.listing.price(stock.day.last)
-            ticker = {"s": "ticker", "m": name, "t": time, "last": last, "high": stock.listing.price(stock.day.high)}
-            self._publish(DataType.TICKER, f"ticker.{name}", ticker)
+            self.publish(DataType.TICKER, f"ticker.{name}", self.ticker(stock, time))
         bids, asks = (
             side.changes(seen) for side, seen in zip((stock.bids, stock.asks), self._watched[name], strict=True)
         )
         if bids or asks:
             before = self._numbers[name]
             self._numbers[name] += 1 + len(bids) % 3
-            self._publish(DataType.ORDERBOOK, f"book.{name}", self._book(stock, time, bids, asks, before))
+            self.publish(DataType.ORDERBOOK, f"book.{name}", self._book(stock, time, bids, asks, before))
+
+    def ticker(self, stock: Stock, time: int) -> dict[str, Any]:
+        listing, day = stock.listing, stock.day
+        said = {"s": "ticker", "m": listing.name, "t": time}
+        return said | {"last": listing.price(day.last), "high": listing.price(day.high)}
+
+    def stock(self, name: str) -> Stock:
+        return self._market.stocks[name]
+
+    def number(self, name: str) -> int:
+        return self._numbers[name]
 
     def _book(
         self, stock: Stock, time: int, bids: Sequence[Row], asks: Sequence[Row], before: int | None
     ) -> dict[str, Any]:
         name = stock.listing.name
         told = {"s": "book", "m": name, "t": time, "n": self._numbers[name], "p": before, "full": before is None}
-        best = [*_levels(stock, stock.bids.top(self.summed)), *_levels(stock, stock.asks.top(self.summed))]
-        sides = {"b": _levels(stock, bids), "a": _levels(stock, asks)}
+        best = [*levels(stock, stock.bids.top(self.summed)), *levels(stock, stock.asks.top(self.summed))]
+        sides = {"b": levels(stock, bids), "a": levels(stock, asks)}
         return told | sides | {"sum": checksum_of([(price, size) for price, size in best])}
 
     def _whole(self, name: str, at: int) -> dict[str, Any]:
         stock = self._market.stocks[name]
         return self._book(stock, at // MS, list(stock.bids), list(stock.asks), None)
 
-    def _publish(self, kind: DataType, stream: str, told: dict[str, Any], events: int = 1) -> None:
+    def publish(self, kind: DataType, stream: str, told: dict[str, Any], events: int = 1) -> None:
         for number, client in self._clients.items():
             if stream in client.streams:
                 self._say(number, told)
@@ -145,7 +156,7 @@ class WrenVenue(SimulatedVenue):
     def _subscribe(self, connection: int, client: _Client, id: str, streams: Sequence[str], at: int) -> None:
         for stream in streams:
             kind, _, name = stream.partition(".")
-            if kind not in ("trades", "book", "ticker") or name not in self._names:
+            if kind not in self.kinds or name not in self._names:
                 self._say(connection, {"nak": id, "why": f"no stream {stream}"})
                 return
         self._say(connection, {"ack": id})
@@ -173,15 +184,15 @@ class WrenVenue(SimulatedVenue):
         match url.path:
             case "/markets":
                 rows = [[name, *symbol.split("-"), "0.01", "0.0001"] for name, symbol in self._names.items()]
-                return _answer({"markets": rows})
+                return answer({"markets": rows})
             case "/book" if asked["m"] in self._names:
-                return _answer(self._whole(asked["m"], at))
+                return answer(self._whole(asked["m"], at))
             case "/trades" if asked["m"] in self._names:
-                return _answer(
+                return answer(
                     {"m": asked["m"], "rows": self._history(asked["m"], int(asked["from"]), int(asked["to"]))}
                 )
             case "/me" if "x-sign" in headers:
-                return _answer({"cash": [["USD", "100"]]})
+                return answer({"cash": [["USD", "100"]]})
         return Answer(404, b"{}")
 
     def _history(self, name: str, first: int, last: int) -> list[list[Any]]:
@@ -219,9 +230,9 @@ def signature(secret: str, text: str) -> str:
     return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
 
 
-def _levels(stock: Stock, rows: Sequence[Row]) -> list[list[str]]:
+def levels(stock: Stock, rows: Sequence[Row]) -> list[list[str]]:
     return [[stock.listing.price(price), stock.listing.size(size)] for price, size, _ in rows]
 
 
-def _answer(told: Mapping[str, Any]) -> Answer:
+def answer(told: Mapping[str, Any]) -> Answer:
     return Answer(200, json.dumps(told).encode())

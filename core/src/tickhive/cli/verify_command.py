@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,13 +13,17 @@ from typing import Any
 import click
 
 from tickhive.cli.logs import configure_logging
+from tickhive.collector.watchdog import exit_after
 from tickhive.plugin.registry import default_registry, unknown_exchange
-from tickhive.testing.case import Case, Outcome, Result, try_case
+from tickhive.testing.case import DEADLINE_SECONDS, STUCK, Case, Outcome, Result, try_case
 from tickhive.testing.cases import CASES, GROUPS
 from tickhive.testing.subject import Subject
 
 _MARKS = {Outcome.PASSED: "passed", Outcome.NOT_OFFERED: "-", Outcome.FAILED: "FAILED"}
 _WIDTH = 96
+
+FAREWELL_SECONDS = 10.0
+"""So long after its deadline a case that keeps the interpreter to itself ends the process."""
 
 
 @click.command("verify")
@@ -31,14 +36,29 @@ _WIDTH = 96
 @click.option("--symbol", "symbols", multiple=True, help="Use these symbols instead of the simulated venue's own.")
 @click.option("--only", multiple=True, metavar="TH-101", help="Try these cases, or groups (TH-3), only.")
 @click.option("--all", "everything", is_flag=True, help="Try the slow cases too; some need hypothesis.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=DEADLINE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="A case that has not ended after so long has failed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    name: str, frames: Path | None, symbols: tuple[str, ...], only: tuple[str, ...], everything: bool, as_json: bool
+    name: str,
+    frames: Path | None,
+    symbols: tuple[str, ...],
+    only: tuple[str, ...],
+    everything: bool,
+    deadline: float,
+    as_json: bool,
 ) -> None:
     """Try an installed exchange plugin against its own simulated venue and its frames. Exit code 1 when a case fails.
 
     Nothing is connected and nothing waits: the venue, its sockets and time are simulated in memory. A case that is "not
-    offered" asks about something the plugin does not have.
+    offered" asks about something the plugin does not have. One that does not end is ended, and the next is tried; where
+    that cannot be done, because it waits in C code, the run ends with what is known.
     """
     configure_logging("error")
     found = default_registry().found()
@@ -47,16 +67,29 @@ def command(
     cases = _chosen(only, everything)
     subject = Subject(name, frames=frames, symbols=symbols)
     tell: Callable[[Result], None] = _nothing if as_json else _Teller()
-    results = []
+    results: list[Result] = []
+
+    def note(result: Result) -> None:
+        results.append(result)
+        tell(result)
+
+    def report() -> None:
+        if as_json:
+            click.echo(json.dumps(_described(name, results), indent=2))
+        else:
+            _summarise(name, results)
+
+    def stuck(result: Result) -> None:
+        note(result)
+        click.echo(STUCK, err=True)
+        report()
+        os._exit(1)
+
     for case in cases:
-        results.append(try_case(case, subject))
-        tell(results[-1])
-    failed = [result for result in results if result.outcome is Outcome.FAILED]
-    if as_json:
-        click.echo(json.dumps(_described(name, results), indent=2))
-    else:
-        _summarise(name, results)
-    if failed:
+        with exit_after(deadline + FAREWELL_SECONDS):
+            note(try_case(case, subject, deadline_seconds=deadline, stuck=stuck))
+    report()
+    if any(result.outcome is Outcome.FAILED for result in results):
         raise SystemExit(1)
 
 

@@ -9,10 +9,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
+from tickhive.collector.overrun import Held, Overrun, owns
+from tickhive.collector.watchdog import WATCHDOG
+from tickhive.plugin.validation import HOOKS
+
 if TYPE_CHECKING:
     from tickhive.testing.subject import Subject
 
 DOCS = "docs/reference/conformance.md"
+
+DEADLINE_SECONDS = 30.0
+"""A case that takes so long does not end."""
+
+MOST_ENDLESS = 3
+"""After so many cases that do not end no more are tried."""
+
+
+STUCK = "It cannot be ended from within Python, so the run ends here."
+
+
+class CaseEnded(BaseException):
+    """Raised inside a case that does not end."""
 
 
 class CaseFailed(Exception):
@@ -92,10 +109,39 @@ def case(
     return lambda check: Case(number, title, reason, mend, check, tuple(hooks), quick)
 
 
-def try_case(case: Case, subject: Subject) -> Result:
-    """Ask a plugin one question. Whatever it does is an answer; only KeyboardInterrupt comes through."""
-    begun = time.perf_counter()
+def try_case(
+    case: Case,
+    subject: Subject,
+    *,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    stuck: Callable[[Result], None] | None = None,
+) -> Result:
+    """Ask a plugin one question. Whatever it does is an answer; only KeyboardInterrupt comes through.
 
+    A case that does not end within ``deadline_seconds`` is ended, and has failed. ``stuck`` is called with that from
+    another thread where it cannot be ended: it waits in C code, or does not let go.
+    """
+    if len(subject.endless) >= MOST_ENDLESS:
+        return Result(case, Outcome.NOT_OFFERED, missing=f"a plugin that returns (see {', '.join(subject.endless)})")
+    begun = time.perf_counter()
+    held = Held(
+        f"the case {case}",
+        deadline_seconds,
+        CaseEnded,
+        __name__,
+        anywhere=True,
+        stuck=None if stuck is None else lambda over: stuck(_overran(case, over)),
+        grace_seconds=max(1.0, min(5.0, deadline_seconds)),
+    )
+    found, over = WATCHDOG.bounded(held, lambda: _tried(case, subject, begun))
+    if over is None and found is not None:
+        return found
+    assert over is not None
+    subject.endless.append(case.number)
+    return _overran(case, over)
+
+
+def _tried(case: Case, subject: Subject, begun: float) -> Result:
     def result(outcome: Outcome, **words: str) -> Result:
         return Result(case, outcome, seconds=time.perf_counter() - begun, **words)
 
@@ -111,6 +157,19 @@ def try_case(case: Case, subject: Subject) -> Result:
     except (Exception, SystemExit) as error:
         return result(Outcome.FAILED, seen=f"{type(error).__name__}: {error}", remedy=_raised_in(error, case))
     return result(Outcome.PASSED, measured=measured)
+
+
+def _overran(case: Case, over: Overrun) -> Result:
+    """A failure that says where the case stood, and in which hook: that the core asked, so the outermost."""
+    hooks = [line.name for line in over.lines if owns(over.held, line.package) and line.name in HOOKS]
+    within = f", hook {hooks[-1]}" if hooks else ""
+    return Result(
+        case,
+        Outcome.FAILED,
+        seen=f"{case.number} did not end within {over.held.seconds:g} s; it stands in {over.where}{within}",
+        remedy="Return from every hook at once; allow a slow machine more time with --deadline, or deadline_seconds.",
+        seconds=over.seconds,
+    )
 
 
 def _raised_in(error: BaseException, case: Case) -> str:

@@ -17,6 +17,7 @@ from tickhive.recording.dials import OwnDials
 from tickhive.recording.replay import Carried
 from tickhive.session import OutsideView
 from tickhive.testing.case import CaseFailed
+from tickhive.testing.frames import recordings_in
 from tickhive.testing.observing import Call, ObservedStack
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def recordings(path: Path | None) -> list[Path]:
         return []
     if path.is_file():
         return [path]
-    found = sorted(each for each in path.glob("*.jsonl*") if each.suffix in (".jsonl", ".gz", ".zst"))
+    found = recordings_in(path)
     if not found:
         raise CaseFailed(f"{path} holds no recording", "Put *.jsonl files there, or set frames = None")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from tickhive.session import OutsideView
 from tickhive.structuring import structure
 from tickhive.testing.account import made_up
 from tickhive.testing.case import NotOffered
-from tickhive.testing.history import history_of
+from tickhive.testing.history import History, history_of
 from tickhive.testing.observing import ObservedStack, Observer, Recorder
+from tickhive.testing.parameters import further
 from tickhive.testing.purity import Purity, examine
 from tickhive.testing.rehearsal import Rehearsal
 from tickhive.testing.samples import Recorded, Sample
@@ -31,6 +33,9 @@ from tickhive.testing.wire import REST_URL, START, URL
 
 CLEAN_SECONDS = 12.0
 """How long the undisturbed rehearsal takes, in the venue's time."""
+
+VARIED_SECONDS = 8.0
+"""How long the one with further parameters takes."""
 
 MOST_SYMBOLS = 4
 
@@ -56,6 +61,9 @@ class Subject:
     VENUE = "the simulated venue"
     """The source of samples that are from the rehearsal."""
 
+    VARIED = "the simulated venue, with further parameters"
+    """The source of samples that are from the rehearsal of what ``varied`` asks for."""
+
     def __init__(
         self,
         exchange: str,
@@ -74,6 +82,8 @@ class Subject:
         self.own_settings = dict(settings or {})
         self.credentials = made_up(credentials or {})
         self.seed = seed
+        self.endless: list[str] = []
+        """The numbers of cases that did not end."""
 
     # The plugin itself
 
@@ -148,6 +158,15 @@ class Subject:
                 found.append(Channel(symbol, native, subscription.data_type, subscription.params))
         return found
 
+    def streams(self, rehearsal: Rehearsal, *kinds: DataType, limit: int = MOST_SYMBOLS) -> list[Channel]:
+        """Those of ``channels`` that stream: the others are asked for by REST again and again."""
+        poll, settings = rehearsal.stack.call.poll, rehearsal.settings
+        return [
+            channel
+            for channel in self.channels(rehearsal, *kinds, limit=limit)
+            if poll(channel=channel, settings=settings) is None
+        ]
+
     def symbols(self, venue: SimulatedVenue) -> list[str]:
         """Some of the venue's symbols: the first few, and one of each form."""
         forms: dict[int, str] = {}
@@ -162,12 +181,13 @@ class Subject:
             if data_type.private or data_type is DataType.INSTRUMENT:
                 continue
             for asked in ways_to_ask(data_type):
-                if self._accepts(Channel(symbol, native, data_type, asked.params)):
+                if self.accepts(Channel(symbol, native, data_type, asked.params)):
                     found.append(asked)
                     break
         return found
 
-    def _accepts(self, channel: Channel) -> bool:
+    def accepts(self, channel: Channel) -> bool:
+        """Whether the plugin has a public channel, streamed or asked for by REST."""
         call = self.stack.call
         try:
             if call.poll(channel=channel, settings=self.local) is not None:
@@ -195,6 +215,23 @@ class Subject:
         return Clean(rehearsal, recorder, channels)
 
     @cached_property
+    def varied(self) -> Clean | None:
+        """The same with further parameters of its data types (``orderbook:5``); None where it has no others."""
+        recorder = Recorder()
+        rehearsal = self.rehearse(recorder)
+        channels = further(self, rehearsal)
+        if not channels:
+            return None
+        rehearsal.start(channels)
+        rehearsal.run(VARIED_SECONDS)
+        return Clean(rehearsal, recorder, channels)
+
+    @cached_property
+    def history(self) -> History:
+        """What was answered by REST about missed trades and candles."""
+        return history_of(self)
+
+    @cached_property
     def purity(self) -> Purity:
         """What every hook did when it was looked at."""
         return examine(self)
@@ -219,13 +256,10 @@ class Subject:
             if self.frames is None:
                 raise NotOffered("frames: a folder of recordings, or a simulated venue") from None
         else:
-            for call in clean.recorder.of("parse"):
-                session, events = call.arguments["session"], call.answer
-                known = events if isinstance(events, list) else []
-                source, fault = self.VENUE, call.fault(list)
-                url = next(iter(session.dial.urls), "")
-                frame, at = call.arguments["frame"], call.arguments["at"]
-                found.append(Sample(frame, at, known, source, url, fault, id(session), session.dial))
+            found += _heard(clean, self.VENUE)
+            with suppress(NotOffered):  # one parameter that leads elsewhere costs no other
+                if self.varied is not None:
+                    found += _heard(self.varied, self.VARIED)
         if self.recorded is not None:
             found += self.recorded[0]
         if not found:
@@ -240,7 +274,7 @@ class Subject:
         """
         found: list[Sample] = []
         try:
-            calls = [*self.clean.recorder.of("read"), *history_of(self)]
+            calls = [*self.clean.recorder.of("read"), *self.history.calls]
         except NotOffered:
             calls = []
         for call in calls:
@@ -252,6 +286,16 @@ class Subject:
         if not found:
             raise NotOffered("answers by REST")
         return found
+
+    def simulated(self, sample: Sample) -> bool:
+        """Whether a sample is from a rehearsal."""
+        return sample.source in (self.VENUE, self.VARIED)
+
+    def instruments(self, sample: Sample) -> InstrumentTable:
+        """The instruments that were listed where a sample is from."""
+        if self.simulated(sample):
+            return self.clean.rehearsal.instruments
+        return self.recorded[1].instruments if self.recorded is not None else InstrumentTable(self.exchange)
 
     def dial(self, url: str = "") -> Dial:
         """What ``connect`` answers for this address of the simulated venue, else the first it answers for any."""
@@ -272,3 +316,15 @@ class Subject:
     def random(self, purpose: str) -> random.Random:
         """Chance that is the same on every run."""
         return random.Random(f"{self.exchange}/{purpose}/{self.seed}")
+
+
+def _heard(clean: Clean, source: str) -> list[Sample]:
+    """The frames of a rehearsal, and what was read in them."""
+    found = []
+    for call in clean.recorder.of("parse"):
+        session, events = call.arguments["session"], call.answer
+        known = events if isinstance(events, list) else []
+        url, fault = next(iter(session.dial.urls), ""), call.fault(list)
+        frame, at = call.arguments["frame"], call.arguments["at"]
+        found.append(Sample(frame, at, known, source, url, fault, id(session), session.dial))
+    return found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tickhive.testing.case import Case, Outcome, try_case
+from tickhive.testing.case import DEADLINE_SECONDS, STUCK, Case, Outcome, Result, try_case
 from tickhive.testing.cases import CASES
 from tickhive.testing.pytest_plugin import PROPERTY
 from tickhive.testing.subject import Subject
@@ -27,7 +29,7 @@ class ExchangeSuite:
     simulated venue names, ``settings`` is what ``[exchanges.acme]`` would say. ``credentials`` are ``key``, ``secret``
     and ``passphrase`` of no account, where made-up texts will not do because a secret must be a private key, say.
     ``plugin`` is a module or instance to be judged in place of an installed package. ``without`` maps numbers of cases
-    to the reason why they are left out.
+    to the reason why they are left out. A case fails that does not end within ``deadline_seconds``.
     """
 
     exchange: ClassVar[str]
@@ -37,6 +39,7 @@ class ExchangeSuite:
     credentials: ClassVar[Mapping[str, str]] = {}
     plugin: ClassVar[object | None] = None
     without: ClassVar[Mapping[str, str]] = {}
+    deadline_seconds: ClassVar[float] = 2 * DEADLINE_SECONDS
 
     @classmethod
     def subject(cls) -> Subject:
@@ -64,7 +67,7 @@ class ExchangeSuite:
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", CASES, ids=str)
 
-    def test_case(self, case: Case, record_property: Any) -> None:
+    def test_case(self, case: Case, record_property: Any, request: Any) -> None:
         """Ask the plugin one question."""
         import pytest
 
@@ -73,7 +76,16 @@ class ExchangeSuite:
         if case.number in self.without:
             record_property(PROPERTY, (self.exchange, case.number, case.title, "left out", self.without[case.number]))
             pytest.skip(f"left out: {self.without[case.number]}")
-        result = try_case(case, subject)
+
+        def stuck(result: Result) -> None:
+            """Nothing else ends this run: say why it ends, where pytest does not hold it back."""
+            capture = request.config.pluginmanager.getplugin("capturemanager")
+            if capture is not None:
+                capture.suspend_global_capture(in_=True)
+            print(f"\n{explain(case, result.seen, result.remedy)}\n  end:    {STUCK}", file=sys.__stderr__, flush=True)
+            os._exit(1)
+
+        result = try_case(case, subject, deadline_seconds=self.deadline_seconds, stuck=stuck)
         detail = result.missing or result.seen or result.measured
         told = (self.exchange, case.number, case.title, result.outcome.value, detail)
         record_property(PROPERTY, told)

@@ -21,8 +21,11 @@ REST_URL = "http://venue.test"
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
-START = 1_790_000_000 * SECOND
-"""The first moment of every rehearsal, in September 2026."""
+START = 1_789_999_195 * SECOND + 271_828
+"""The first moment of every rehearsal, in September 2026: five seconds before a full hour, at which candles close.
+
+No venue's time in milliseconds is the moment anything is received here.
+"""
 
 LATENCY = 2 * MILLISECOND
 REDIAL = SECOND

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from tickhive.testing.case import Case
 from tickhive.testing.cases import (
+    answers,
     books,
     conversation,
     discovery,
+    history,
     hooks,
     lines,
     markets,
+    own_words,
+    parameters,
     parsing,
     secrecy,
+    sense,
     speed,
     values,
 )
@@ -29,7 +34,23 @@ GROUPS: dict[str, str] = {
 }
 """What the hundreds of the numbers stand for."""
 
-_MODULES = (discovery, hooks, parsing, values, markets, conversation, books, lines, speed, secrecy)
+_MODULES = (
+    discovery,
+    hooks,
+    parsing,
+    parameters,
+    values,
+    markets,
+    sense,
+    own_words,
+    conversation,
+    answers,
+    books,
+    lines,
+    history,
+    speed,
+    secrecy,
+)
 
 CASES: tuple[Case, ...] = tuple(
     sorted(

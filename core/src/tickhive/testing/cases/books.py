@@ -128,11 +128,7 @@ def losses_are_noticed(subject: Subject) -> None:
 
 def _collecting(subject: Subject) -> tuple[Rehearsal, list[Channel]]:
     rehearsal = subject.rehearse()
-    books = [
-        channel
-        for channel in subject.channels(rehearsal, DataType.ORDERBOOK, limit=2)
-        if rehearsal.stack.call.poll(channel=channel, settings=rehearsal.settings) is None
-    ]
+    books = subject.streams(rehearsal, DataType.ORDERBOOK, limit=2)
     if not books:
         raise NotOffered("order books at the simulated venue")
     rehearsal.start(books)

@@ -25,11 +25,7 @@ def started(
 ) -> tuple[Rehearsal, list[Channel]]:
     """A rehearsal that collects these kinds of what the venue shows, two seconds old."""
     rehearsal = subject.rehearse(recorder, speed=speed)
-    channels = [
-        channel
-        for channel in subject.channels(rehearsal, *kinds, limit=symbols)
-        if rehearsal.stack.call.poll(channel=channel, settings=rehearsal.settings) is None
-    ]
+    channels = subject.streams(rehearsal, *kinds, limit=symbols)
     if not channels:
         raise NotOffered(f"{' or '.join(kinds) or 'a stream'} at the simulated venue")
     rehearsal.start(channels)
@@ -141,11 +137,7 @@ def unknown_symbol_is_refused(subject: Subject) -> None:
     """Ask for one symbol that does not exist among some that do."""
     recorder = Recorder()
     rehearsal = subject.rehearse(recorder)
-    good = [
-        channel
-        for channel in subject.channels(rehearsal, limit=2)
-        if rehearsal.stack.call.poll(channel=channel, settings=rehearsal.settings) is None
-    ]
+    good = subject.streams(rehearsal, limit=2)
     if not good:
         raise NotOffered("a stream at the simulated venue")
     native = unheard_of(good[0].native)
@@ -232,11 +224,7 @@ def early_data_is_kept(subject: Subject) -> None:
         return ()
 
     rehearsal.carrier = hold
-    channels = [
-        channel
-        for channel in subject.channels(rehearsal, DataType.TRADE, DataType.ORDERBOOK, limit=2)
-        if rehearsal.stack.call.poll(channel=channel, settings=rehearsal.settings) is None
-    ]
+    channels = subject.streams(rehearsal, DataType.TRADE, DataType.ORDERBOOK, limit=2)
     if not channels:
         raise NotOffered("trades or books at the simulated venue")
     rehearsal.start(channels)

@@ -303,9 +303,10 @@ def answers_are_steady(subject: Subject) -> None:
     hooks=("subscribe",),
 )
 def ids_are_unique(subject: Subject) -> None:
-    """Look at every request of a rehearsal."""
+    """Look at every request of a rehearsal, and whether those of one call share a channel."""
     seen: dict[tuple[int, str], str] = {}
     for call in subject.clean.recorder.of("subscribe", "unsubscribe"):
+        _check_disjoint(call)
         for request in call.answer or ():
             if request.id is None:
                 continue
@@ -320,6 +321,21 @@ def ids_are_unique(subject: Subject) -> None:
                 raise CaseFailed(
                     f"{call.hook}: the frame of the request with the id {request.id!r} does not hold that id",
                     "Write the id into the frame, so that the venue can echo it",
+                )
+
+
+def _check_disjoint(call: Call) -> None:
+    """An answer confirms the channels of its request: each is in one that has an id."""
+    named: dict[Channel, str] = {}
+    for request in call.answer or ():
+        if request.id is None:
+            continue
+        for channel in request.channels:
+            other = named.setdefault(channel, request.id)
+            if other != request.id:
+                raise CaseFailed(
+                    f"{call.hook} named {channel} in the channels of two requests, {other!r} and {request.id!r}",
+                    "Name in Request.channels only what its own frame asks for",
                 )
 
 

@@ -186,11 +186,7 @@ def dead_sockets_are_noticed(subject: Subject) -> None:
 def trades_are_refilled(subject: Subject) -> None:
     """Cut the line for three seconds, and compare with a collector that was not cut."""
     rehearsal = subject.rehearse()
-    channels = [
-        channel
-        for channel in subject.channels(rehearsal, DataType.TRADE, limit=2)
-        if rehearsal.stack.call.poll(channel=channel, settings=rehearsal.settings) is None
-    ]
+    channels = subject.streams(rehearsal, DataType.TRADE, limit=2)
     channels = list({channel.symbol: channel for channel in channels}.values())
     if not channels:
         raise NotOffered("trades at the simulated venue")
@@ -235,6 +231,11 @@ def _check_refill(
     known = {int(trade.id): trade for trade in witnessed}
     for trade in late:
         other = known.get(int(trade.id))
+        if other is not None and other.count == trade.count and other.size != trade.size:
+            raise CaseFailed(
+                f"the trade {trade.id} of {symbol} was of {other.size} live and of {trade.size} by REST",
+                "Look at which column of the REST rows is the size, and what it counts",
+            )
         if other is not None and (other.price, other.side) != (trade.price, trade.side):
             raise CaseFailed(
                 f"the trade {trade.id} of {symbol} was {other.side} at {other.price} live and {trade.side} at "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal, InvalidOperation
 
-from tickhive.channels import EVERY, Instrument, InstrumentTable, is_symbol
+from tickhive.channels import EVERY, Instrument, is_symbol
 from tickhive.events import BookDelta, BookSnapshot, InstrumentUpdate, Level, Liquidation, Quote, Trade
 from tickhive.session.book import OrderBook
 from tickhive.testing.case import CaseFailed, NotOffered, case
@@ -150,14 +150,13 @@ def instruments_round_trip(subject: Subject) -> None:
     for symbol in rehearsal.venue.symbols:
         if table.get(symbol) is None:
             raise CaseFailed(f"the venue trades {symbol}, which instruments does not list", "Use one spelling in both")
-    _check_steps(subject, table)
+    _check_steps(subject)
 
 
-def _check_steps(subject: Subject, table: InstrumentTable) -> None:
+def _check_steps(subject: Subject) -> None:
     """Trades happen in whole steps: what is finer than tick_size or lot_size shows that these are misread."""
-    recorded = subject.recorded[1].instruments if subject.recorded is not None else table
     for sample in subject.samples:
-        listed = table if sample.source == subject.VENUE else recorded
+        listed = subject.instruments(sample)
         for event in sample.events:
             instrument = listed.get(event.symbol) if isinstance(event, Trade) else None
             if instrument is None or not isinstance(event, Trade):

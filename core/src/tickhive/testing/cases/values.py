@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -85,15 +86,20 @@ def received_is_at(subject: Subject) -> None:
     mend="Multiply: milliseconds by 1_000_000, microseconds by 1_000; take seconds through Decimal, not float.",
 )
 def times_are_nanoseconds(subject: Subject) -> None:
-    """Look at every time of every event, those of missed trades and candles included, which are asked for."""
+    """Look at every time of every event, those of missed trades and candles included, which are asked for. In the
+    rehearsal a candle begins before it is told of, and funding is paid after.
+    """
     for sample, event in itertools.chain(market_events(subject), _answered(subject)):
         latest = sample.at + _SKEW
         _check_time(sample, event, "timestamp", event.timestamp, latest)
         if isinstance(event, Candle):
-            _check_time(sample, event, "start", event.start, latest)
+            # The rehearsal's clocks agree, and a candle begins before anything can be said of it.
+            _check_time(sample, event, "start", event.start, sample.at if subject.simulated(sample) else latest)
         elif isinstance(event, FundingRate):
             _check_time(sample, event, "funding_time", event.funding_time, _DOOM)
             _check_time(sample, event, "next_funding_time", event.next_funding_time, _DOOM)
+            if subject.simulated(sample) and event.funding_time is not None:
+                _check_funding(sample, event, event.funding_time)
         elif isinstance(event, InstrumentUpdate):
             _check_instrument_times(event.instrument)
 
@@ -122,6 +128,21 @@ def _check_time(sample: Sample, event: MarketEvent, name: str, time: Any, latest
     if time > latest:
         ahead = (time - sample.at) / SECOND
         raise CaseFailed(f"{said}, {ahead:,.0f} s after the frame came", "Write ns UTC: look at the unit and the zone")
+
+
+def _check_funding(sample: Sample, event: FundingRate, paid: int) -> None:
+    """Funding lies ahead. Where it is paid every hour, a venue may name the one just paid for a moment longer."""
+    now = sample.at if event.timestamp is None else event.timestamp
+    later = event.next_funding_time
+    if paid % _SKEW == 0 and paid <= now < paid + _SKEW:
+        return
+    if paid <= now or (later is not None and later <= paid):
+        last, wanted = ("funding_time", now) if paid <= now else ("next_funding_time", paid)
+        raise CaseFailed(
+            f"{sample.hook} gave a FundingRate of {event.symbol} the {last} {getattr(event, last)}, which is not after "
+            f"{wanted} ({sample.source})",
+            "funding_time is when this rate will be paid, not when it was told; None where the venue does not say",
+        )
 
 
 def _check_instrument_times(instrument: Instrument) -> None:
@@ -241,7 +262,34 @@ def numbers_are_exact(subject: Subject) -> None:
                     )
     if not compared:
         raise NotOffered("numbers in text frames")
+    _sizes_are_no_prices(subject)
     _long_numbers_survive(subject)
+
+
+_PAIRS: dict[type, tuple[tuple[str, str], ...]] = {
+    Trade: (("price", "size"),),
+    Quote: (("bid", "bid_size"), ("ask", "ask_size")),
+    Liquidation: (("price", "size"),),
+}
+_TELLING = 8
+"""So many pairs of equal numbers, and none that differ, are no chance."""
+
+
+def _sizes_are_no_prices(subject: Subject) -> None:
+    """A number of the frame in two fields is in one too many."""
+    pairs: dict[tuple[type, str, str], Counter[bool]] = {}
+    for sample in subject.samples:
+        for event in sample.events:
+            for price, size in _PAIRS.get(type(event), ()):
+                if getattr(event, price) is not None:
+                    same = getattr(event, price) == getattr(event, size)
+                    pairs.setdefault((type(event), price, size), Counter())[same] += 1
+    for (event_type, price, size), count in pairs.items():
+        if count[True] >= _TELLING and not count[False]:
+            raise CaseFailed(
+                f"parse gave each {event_type.__name__} the same number as {price} and as {size}",
+                f"Take {size} from the field of the frame that says how much",
+            )
 
 
 def _digits(value: Decimal) -> tuple[int, ...]:

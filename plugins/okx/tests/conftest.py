@@ -1,8 +1,7 @@
-"""What the tests of OKX's protocol share: a stand-in for a socket, and the recorded traffic beside the checkout."""
+"""What the tests of OKX's protocol share: a stand-in for a socket, and what was recorded."""
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,12 @@ import pytest
 from attrs import define, field
 
 from tickhive.plugin import Answer, Channel, Dial, Event, Fetch, InstrumentTable, InstrumentUpdate
+from tickhive.recording import Line
+from tickhive.testing import frames_of
 from tickhive_okx import plugin
 from tickhive_okx.settings import OKXSettings
 
 AT = 1_791_369_351_500_000_000
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
 @define
@@ -40,9 +40,10 @@ class View:
             frame = json.dumps(frame, separators=(",", ":"))
         return plugin.parse(self, frame.encode() if isinstance(frame, str) else frame, at)
 
-    def read(self, url: str, body: Any, channel: Channel | None = None) -> Sequence[Event | Fetch]:
+    def read(self, asked: Fetch | str, body: Any, channel: Channel | None = None) -> Sequence[Any]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return plugin.read(self, Fetch(url, channel=channel), Answer(200, raw), AT)
+        fetch = Fetch(asked, channel=channel) if isinstance(asked, str) else asked
+        return plugin.read(self, fetch, Answer(200, raw), AT)
 
     def learn(self, events: Sequence[Event | Fetch]) -> None:
         self.instruments.extend(event.instrument for event in events if isinstance(event, InstrumentUpdate))
@@ -61,20 +62,19 @@ def make_view() -> Callable[..., View]:
     return View
 
 
-def _recorded(name: str) -> list[dict[str, Any]]:
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"the recorded traffic is not there: {path}")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@pytest.fixture(scope="session")
+def okx_2022(recorded: Callable[[str], Path]) -> list[Line]:
+    """What came on sockets."""
+    return frames_of(recorded("okx-2022.jsonl.gz"))
 
 
 @pytest.fixture(scope="session")
-def okx_2022() -> list[dict[str, Any]]:
-    return _recorded("okx-2022.jsonl.gz")
+def okx_2022_answers(recorded: Callable[[str], Path]) -> list[Line]:
+    """What came by REST: the instruments."""
+    return frames_of(recorded("okx-2022.jsonl.gz"), "http")
 
 
 @pytest.fixture(scope="session")
-def okx_2026() -> list[dict[str, Any]]:
-    return [line for line in _recorded("ccxt-2026.jsonl") if line["venue"] == "okx"]
+def okx_2026(recorded: Callable[[str], Path]) -> list[Line]:
+    """What came on sockets."""
+    return frames_of(recorded("ccxt-2026.jsonl"), hosts=plugin.hosts())

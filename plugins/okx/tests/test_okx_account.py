@@ -419,9 +419,32 @@ def test_a_page_that_leads_nowhere_is_the_last(account):
     assert len(rest(account, fetch, *[OPEN | {"ordId": "7"}] * 100)) == 100
 
 
-@pytest.mark.parametrize("channel", [BALANCE, POSITION, FILL_VIP, BALANCE_FAST])
-def test_what_has_no_rest_snapshot(account, channel):
-    assert plugin.snapshot(account, channel) is None
+def test_fills_that_come_as_one_have_no_rest_snapshot(account):
+    assert plugin.snapshot(account, FILL_VIP) is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "rows", "events"),
+    [
+        (BALANCE, "account/balance", [{"totalEq": "1", "details": [USDT]}], [BALANCE_EVENT]),
+        (BALANCE_FAST, "account/balance", [{"totalEq": "1", "details": [USDT]}], [BALANCE_EVENT]),
+        (POSITION, "account/positions", [HELD], [POSITION_EVENT]),
+        (POSITION_FAST, "account/positions", [HELD], [POSITION_EVENT]),
+    ],
+)
+def test_what_an_account_holds_is_read_by_rest_too(account, channel, path, rows, events):
+    fetch = plugin.snapshot(account, channel)
+    assert (fetch.url, fetch.channel) == (f"https://openapi.okx.com/api/v5/{path}", channel)
+    assert rest(account, fetch, *rows) == events
+    assert rest(account, fetch) == []
+
+
+def test_a_bad_currency_or_position_costs_no_other(account):
+    fetch = plugin.snapshot(account, BALANCE)
+    bad, *good = rest(account, fetch, {"details": [USDT | {"cashBal": "x"}, USDT]})
+    assert (type(bad), good) == (Malformed, [BALANCE_EVENT])
+    bad, *good = rest(account, plugin.snapshot(account, POSITION), HELD | {"pos": "x"}, HELD)
+    assert (type(bad), good) == (Malformed, [POSITION_EVENT])
 
 
 def test_recent_fills_can_be_left_alone(make_view):

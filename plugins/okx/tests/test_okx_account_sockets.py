@@ -197,3 +197,23 @@ async def test_an_order_that_is_cancelled_during_a_cut_is_not_open_for_ever() ->
             assert states[1] == (order, "cancelled")
         finally:
             await collecting.stop()
+
+
+async def test_a_clock_that_is_off_for_a_moment_costs_no_account() -> None:
+    async with served() as (account, venue, server):
+        order = account.place_order("BTC-USDT", "buy", "3", "50000")
+        collecting = collector(server, ["order"])
+        states: list[tuple[str, str]] = []
+        collecting.add_data_callback("order", lambda event: states.append((event.id, event.status)))
+        await collecting.start()
+        try:
+            await until(lambda: states == [(order, "open")])
+            venue.faults.rest = [(401, "50102"), (401, "50112")]
+            server.cut()
+            account.cancel(order)
+            await until(lambda: states[-1] == (order, "cancelled"))
+            assert not venue.faults.rest
+            assert collecting.get_status()["status"] != "error"
+            assert not collecting.get_health_status()["needs_operator"]
+        finally:
+            await collecting.stop()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tickhive.channels import EVERY, Channel, DataType, InstrumentTable
-from tickhive.events import Balance, Fill, MarketEvent, Order, Position, SubscriptionUpdate
+from tickhive.events import Balance, Fill, Gap, MarketEvent, Order, Position, SubscriptionUpdate
 from tickhive.plugin.contract import Credentials
 from tickhive.plugin.stack import ExchangeStack
 from tickhive.plugin.venue import Hangup, Send, VenueOptions
@@ -264,7 +264,7 @@ class Line:
                 signed = plugin.sign(fetch, self.credentials, at)
                 url = urlsplit(signed.url)
                 headers = {name.lower(): value for name, value in signed.headers.items()}
-                answer = venue.request("GET", f"{url.path}?{url.query}", headers, b"", at)
+                answer = venue.request("GET", f"{url.path}?{url.query}".rstrip("?"), headers, b"", at)
                 assert answer.status == 200, answer.body
                 came += session.answered(fetch, answer, at)
             said = venue.outgoing()
@@ -329,8 +329,32 @@ def test_an_account_from_the_first_login_on() -> None:
     assert (found.unknown, found.malformed, found.hook_errors, found.rejected) == (0, 0, 0, 0)
     counted = Counter(type(event) for event in line.events)
     sent = desk.venue.log.by_type()
-    assert (counted[Balance], counted[Position]) == (sent[DataType.BALANCE], sent[DataType.POSITION])
-    assert counted[Order] == sent[DataType.ORDER] + 1  # the one that REST told
+    # What REST told of balances and positions was no news; the open order was.
+    assert counted[Balance] == sent[DataType.BALANCE]
+    assert counted[Position] == sent[DataType.POSITION]
+    assert counted[Order] == sent[DataType.ORDER] + 1
+
+
+@pytest.mark.parametrize("params", ["", "fast"])
+def test_what_is_gone_while_nobody_is_connected_is_told_as_nothing(params: str) -> None:
+    desk = Desk()
+    account = desk.account
+    account.set_balance("USDT", "1000")
+    account.set_balance("BTC", "1")
+    account.set_position("BTC-USDT-SWAP", "-3", "60000")
+    line = Line(desk, private(DataType.BALANCE, params), private(DataType.POSITION, params))
+    line.cut()
+    desk.at += SECOND
+    desk.venue.advance(desk.at)
+    account.set_balance("BTC", "0")
+    account.set_position("BTC-USDT-SWAP", "0")
+    had = len(line.events)
+    line.open()
+    assert {(event.symbol, event.total) for event in of(Balance, line.events[had:])} == {
+        ("USDT", Decimal(1000)), ("BTC", Decimal(0)),
+    }  # fmt: skip
+    assert [(event.symbol, event.size) for event in of(Position, line.events[had:])] == [("BTC-USDT-PERP", 0)]
+    assert EVERY not in {gap.symbol for gap in of(Gap, line.events[had:])}
 
 
 def test_a_swap_fills_into_a_position() -> None:
@@ -359,7 +383,8 @@ def test_the_fast_channel_tells_both() -> None:
     desk.account.set_balance("USDT", "7")
     line = Line(desk, private(DataType.BALANCE, "fast"), private(DataType.POSITION, "fast"))
     assert [(event.symbol, event.total, event.available) for event in of(Balance, line.events)] == [
-        ("USDT", Decimal(7), None)
+        ("USDT", Decimal(7), None),
+        ("USDT", Decimal(7), Decimal(7)),  # by REST, which knows more
     ]
     desk.account.set_position("BTC-USDT-SWAP", "2")
     assert [event.size for event in of(Position, line.run())] == [2]

@@ -32,12 +32,8 @@ from tickhive_okx import plugin
 from tickhive_okx.settings import OKXSettings
 
 
-def incoming(lines, kind="ws"):
-    return [line for line in lines if line["dir"] == "in" and line["kind"] == kind]
-
-
 def feed(view, lines):
-    return [event for line in incoming(lines) for event in view.parse(line["frame"])]
+    return [event for line in lines for event in view.parse(line.frame)]
 
 
 def verify(events):
@@ -86,9 +82,9 @@ def test_2022_one_altered_level_fails(view, okx_2022):
     assert failed >= 1
 
 
-def test_2022_instruments_give_every_name_once(view, okx_2022):
-    for line in incoming(okx_2022, "http"):
-        events = view.read(line["url"], line["frame"].encode())
+def test_2022_instruments_give_every_name_once(view, okx_2022, okx_2022_answers):
+    for line in okx_2022_answers:
+        events = view.read(line.url, line.frame)
         assert {type(event) for event in events} == {InstrumentUpdate}
         view.learn(events)
     listed = [i for i in view.instruments if i.type != "index"]
@@ -98,9 +94,9 @@ def test_2022_instruments_give_every_name_once(view, okx_2022):
     assert symbols == {"BTC-USDT", "UNI-USD-PERP", "BTC-USD-20220527"}
 
 
-def test_2022_acknowledgements_name_their_channels(view, okx_2022):
-    for line in incoming(okx_2022, "http"):
-        view.learn(view.read(line["url"], line["frame"].encode()))
+def test_2022_acknowledgements_name_their_channels(view, okx_2022, okx_2022_answers):
+    for line in okx_2022_answers:
+        view.learn(view.read(line.url, line.frame))
     named = {channel for e in feed(view, okx_2022) if isinstance(e, Accepted) for channel in e.channels}
     assert len(named) == 9
     assert Channel("UNI-USD-PERP", "UNI-USD-SWAP", DataType.ORDERBOOK) in named
@@ -113,7 +109,7 @@ def test_2026_every_frame_is_read(view, okx_2026):
 
 
 def test_2026_candle_comes_before_its_acknowledgement(view, okx_2026):
-    business = [line for line in okx_2026 if line["url"].endswith("business")]
+    business = [line for line in okx_2026 if line.url.endswith("business")]
     kinds = [type(event) for event in feed(view, business)]
     assert kinds.index(Candle) < kinds.index(Accepted)
 
@@ -143,8 +139,8 @@ def test_2022_through_a_session(okx_2022):
     (request,) = session.outbox
     assert len(json.loads(request.frame)["args"]) == 9
     counts = Counter()
-    for line in incoming(okx_2022):
-        events = session.receive([line["frame"].encode()], start + 1)
+    for line in okx_2022:
+        events = session.receive([line.frame], start + 1)
         counts.update(type(e) for e in events if not isinstance(e, SubscriptionUpdate))
     assert counts == {Trade: 74, Ticker: 28, BookSnapshot: 3, BookDelta: 287}
     found = session.statistics
@@ -161,6 +157,6 @@ def test_key_order_and_spaces_change_nothing(make_view, okx_2022, okx_2026, spac
             return {key: turned(value[key]) for key in reversed(value)}
         return [turned(item) for item in value] if isinstance(value, list) else value
 
-    for line in incoming(okx_2022 + okx_2026):
-        mixed = json.dumps(turned(json.loads(line["frame"])), separators=separators)
-        assert make_view().parse(mixed) == make_view().parse(line["frame"])
+    for line in okx_2022 + okx_2026:
+        mixed = json.dumps(turned(json.loads(line.frame)), separators=separators)
+        assert make_view().parse(mixed) == make_view().parse(line.frame)

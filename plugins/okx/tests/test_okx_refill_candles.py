@@ -50,7 +50,7 @@ def test_a_walk_begins_above_the_hole_and_ends_below_it(view: Any) -> None:
         pages += 1
         after = int(fetch.url.partition("after=")[2].partition("&")[0])
         assert fetch.costs == {"market/history-candles": 1.0}
-        events = view.read(fetch.url, body(minutes((after - 1) // 60_000, CANDLES_PER_PAGE)), ONE_MINUTE)
+        events = view.read(fetch, body(minutes((after - 1) // 60_000, CANDLES_PER_PAGE)), ONE_MINUTE)
         page = [event for event in events if isinstance(event, Candle)]
         assert page == sorted(page, key=lambda candle: candle.start)
         assert all(candle.late and candle.closed and candle.interval == "1m" for candle in page)

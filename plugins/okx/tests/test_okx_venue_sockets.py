@@ -7,7 +7,7 @@ import gzip
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from tickhive.plugin.venue import VenueOptions
 from tickhive.simulation import VenueServer
 from tickhive_okx.venue import OKXVenue
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 BOOK = {"asks": [["2", "5", "0", "1"]], "bids": [["1", "5", "0", "1"]], "ts": "1", "checksum": 0}
 
 
@@ -162,11 +161,8 @@ def test_the_recorded_pace_is_kept_and_a_stream_begins_again_when_asked_again(tm
     assert play() == [second // 4, second]
 
 
-@pytest.mark.skipif(
-    not (SHARED / "okx-2022.jsonl.gz").exists(), reason="the recorded traffic is not beside this folder"
-)
-async def test_the_recording_of_2022_arrives_whole() -> None:
-    venue = OKXVenue(VenueOptions(recording=SHARED / "okx-2022.jsonl.gz", speed=0))
+async def test_the_recording_of_2022_arrives_whole(recorded: Callable[[str], Path]) -> None:
+    venue = OKXVenue(VenueOptions(recording=recorded("okx-2022.jsonl.gz"), speed=0))
     assert set(venue.symbols) == {"BTC-USDT", "UNI-USD-PERP", "BTC-USD-20220527"}
     async with VenueServer(venue) as server, connect(server.url + "/ws/v5/public") as socket:
         natives = ("BTC-USDT", "UNI-USD-SWAP", "BTC-USD-220527")

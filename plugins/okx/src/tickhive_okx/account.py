@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tickhive.channels import DataType
-from tickhive.events import Balance, Fill, Order, OrderStatus, Position, Side
+from tickhive.events import Balance, Fill, Order, OrderStatus, Position, PositionSide, Side
 from tickhive.plugin import Event, SessionView, Unknown
 from tickhive.plugin.reading import NS_PER_MS, Millis, Numeral, Text, exact, number
+from tickhive_okx.elements import Elements
 from tickhive_okx.pushes import Push
 from tickhive_okx.values import moment
 
@@ -29,6 +30,9 @@ STATUS: dict[str, OrderStatus] = {
 """What OKX's order states mean; ``mmp_canceled`` is market maker protection."""
 
 _NONE = Decimal(0)
+_Slot: TypeAlias = Literal[PositionSide, ""]
+"""``posSide`` of an order or a fill; empty where there are no positions, as in spot trading."""
+
 _LIQUIDITY: dict[str, Literal["maker", "taker", ""]] = {"M": "maker", "T": "taker"}
 
 
@@ -62,20 +66,29 @@ class BalanceRow(Struct, gc=False, rename="camel"):
 
 
 class AccountRow(Struct, gc=False, rename="camel"):
-    """The account; of its totals in US dollars nothing is kept."""
+    """The account: its currencies. Of its totals in US dollars nothing is kept."""
 
-    details: list[BalanceRow]
+    details: list[Raw]
 
 
-def _balance(row: BalanceRow, account: str, session: SessionView, at: int) -> Event:
+def balance(row: BalanceRow, account: str, session: SessionView, at: int) -> Event:
+    """The funds in one currency."""
     amounts = map(number, (row.cash_bal, row.avail_bal, row.frozen_bal, row.eq, row.liab))
     return Balance(session.exchange, row.ccy, moment(row.u_time), at, account, *amounts)
+
+
+_read_balances = Elements(BalanceRow).read
 
 
 def balances(push: Push[AccountRow], session: SessionView, at: int) -> Sequence[Event]:
     """``account``: all currencies in pages at first and every few seconds, those that change in between."""
     account = _owner(push, session)
-    return [_balance(row, account, session, at) for whole in push.data for row in whole.details]
+    return [event for row in push.data for event in currencies(row, account, session, at)]
+
+
+def currencies(row: AccountRow, account: str, session: SessionView, at: int) -> Sequence[Event]:
+    """The currencies of the account."""
+    return _read_balances(row.details, lambda each: balance(each, account, session, at), "account")
 
 
 class PositionRow(Struct, gc=False, rename="camel"):
@@ -83,7 +96,7 @@ class PositionRow(Struct, gc=False, rename="camel"):
 
     inst_id: Text
     pos_id: Text
-    pos_side: Literal["net", "long", "short"]
+    pos_side: PositionSide
     pos: Numeral = ""
     pos_ccy: Text = ""
     avg_px: Numeral = ""
@@ -92,31 +105,36 @@ class PositionRow(Struct, gc=False, rename="camel"):
     upl: Numeral = ""
     lever: Numeral = ""
     mgn_mode: Text = ""
+    realized_pnl: Numeral = ""
     u_time: Numeral = ""
 
 
-def _position(row: PositionRow, account: str, session: SessionView, at: int) -> Event:
+def position(row: PositionRow, account: str, session: SessionView, at: int) -> Event:
+    """One position."""
     size = exact(row.pos) if row.pos else _NONE
     # A margin position is short when what it holds is the quote currency; ``pos`` carries no sign then.
     if row.pos_side == "short" or (row.pos_ccy and row.pos_ccy == _quote(row.inst_id)):
         size = -abs(size)
     symbol, time = _symbol(row.inst_id, session), moment(row.u_time)
     prices = number(row.avg_px), number(row.mark_px), number(row.liq_px)
-    about = *prices, number(row.upl), number(row.lever), row.mgn_mode
+    about = *prices, number(row.upl), number(row.lever), row.mgn_mode, number(row.realized_pnl)
     return Position(session.exchange, symbol, time, at, account, row.pos_id, row.pos_side, size, *about)
 
 
 def positions(push: Push[PositionRow], session: SessionView, at: int) -> Sequence[Event]:
     """``positions``: all of them in pages at first and every five seconds, those that change in between."""
     account = _owner(push, session)
-    return [_position(row, account, session, at) for row in push.data]
+    return [position(row, account, session, at) for row in push.data]
+
+
+_read_positions = Elements(PositionRow).read
 
 
 class ChangeRow(Struct, gc=False, rename="camel"):
-    """What an event did to the account, at once and in few words."""
+    """What an event did to the account, at once and in few words: its currencies and its positions."""
 
-    bal_data: list[BalanceRow] = []
-    pos_data: list[PositionRow] = []
+    bal_data: list[Raw] = []
+    pos_data: list[Raw] = []
 
 
 def changes(push: Push[ChangeRow], session: SessionView, at: int) -> Sequence[Event]:
@@ -125,9 +143,9 @@ def changes(push: Push[ChangeRow], session: SessionView, at: int) -> Sequence[Ev
     events: list[Event] = []
     for row in push.data:
         if memory.wants(key, DataType.BALANCE):
-            events += [_balance(each, account, session, at) for each in row.bal_data]
+            events += _read_balances(row.bal_data, lambda each: balance(each, account, session, at), key[0])
         if memory.wants(key, DataType.POSITION):
-            events += [_position(each, account, session, at) for each in row.pos_data]
+            events += _read_positions(row.pos_data, lambda each: position(each, account, session, at), key[0])
     return events
 
 
@@ -148,6 +166,7 @@ class FillRow(Struct, gc=False, rename="camel"):
     fee: Numeral = ""
     fee_ccy: Text = ""
     fill_time: Numeral = ""
+    pos_side: _Slot = ""
     bill_id: Text = ""
 
 
@@ -178,21 +197,34 @@ class OrderRow(Struct, gc=False, rename="camel"):
     fill_fee: Numeral = ""
     fill_fee_ccy: Text = ""
     exec_type: Text = ""
+    pos_side: _Slot = ""
+    tgt_ccy: Text = ""
 
     def traded(self) -> FillRow:
         """The trade that made the change."""
         time = self.fill_time or self.u_time
-        about = self.ord_id, self.cl_ord_id, self.exec_type, self.fill_fee, self.fill_fee_ccy, time
+        about = self.ord_id, self.cl_ord_id, self.exec_type, self.fill_fee, self.fill_fee_ccy, time, self.pos_side
         return FillRow(self.inst_id, self.trade_id, self.side, self.fill_px, self.fill_sz, 0, *about)
 
 
+def _counts_money(row: OrderRow) -> bool:
+    """Whether ``sz`` is in the quote currency: of market orders of pairs, as ``tgtCcy`` says, else of those to buy."""
+    if row.ord_type != "market" or row.inst_id.count("-") != 1:
+        return False
+    return row.tgt_ccy == "quote_ccy" or (not row.tgt_ccy and row.side == "buy")
+
+
 def order(row: OrderRow, account: str, session: SessionView, at: int) -> Event:
-    """An order as it stands; a state nobody knows is not guessed at."""
+    """An order as it stands; a state nobody knows is not guessed at.
+
+    One that was placed for an amount of money has no size of its own: it is what of it is filled.
+    """
     status = STATUS.get(row.state)
     if status is None:
         return Unknown(f"order state {row.state}")
     # The average is written "0" where nothing is filled yet.
     average = number(row.avg_px) or None
+    size, filled = exact(row.sz), number(row.acc_fill_sz) or _NONE
     reason = row.cancel_source_reason[:300] or (f"cancel source {row.cancel_source}" if row.cancel_source else "")
     return Order(
         session.exchange,
@@ -204,8 +236,8 @@ def order(row: OrderRow, account: str, session: SessionView, at: int) -> Event:
         row.side,
         row.ord_type.lower(),
         status,
-        exact(row.sz),
-        number(row.acc_fill_sz) or _NONE,
+        filled if _counts_money(row) else size,
+        filled,
         number(row.px),
         average,
         row.cl_ord_id,
@@ -214,6 +246,7 @@ def order(row: OrderRow, account: str, session: SessionView, at: int) -> Event:
         row.fee_ccy,
         moment(row.c_time),
         reason if status == "cancelled" else "",
+        row.pos_side or "net",
     )
 
 
@@ -239,7 +272,7 @@ def fill(row: FillRow, account: str, session: SessionView, at: int, *, late: boo
     return Fill(
         session.exchange,
         _symbol(row.inst_id, session),
-        moment(row.fill_time) or row.ts * NS_PER_MS,
+        moment(row.fill_time) or row.ts * NS_PER_MS or None,
         at,
         account,
         row.trade_id,
@@ -252,6 +285,7 @@ def fill(row: FillRow, account: str, session: SessionView, at: int, *, late: boo
         row.fee_ccy,
         row.cl_ord_id,
         late,
+        row.pos_side or "net",
     )
 
 

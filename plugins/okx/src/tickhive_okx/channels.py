@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -11,8 +11,9 @@ from attrs import define, field, frozen
 
 from tickhive.channels import Channel, DataType
 from tickhive.events import Fill
-from tickhive.plugin.reading import Numeral
-from tickhive_okx import account, pushes
+from tickhive.plugin.subscribed import Subscribed
+from tickhive_okx import account, candles, pushes
+from tickhive_okx.elements import numerals_of
 from tickhive_okx.instruments import InstrumentRow, index_of, type_of
 
 BARS = (
@@ -63,8 +64,7 @@ class Wire:
         set_once = object.__setattr__
         set_once(self, "decode", _decoder(self.shape[self.row]))
         set_once(self, "decode_row", _decoder(self.row))
-        fields = msgspec.structs.fields(self.row)
-        set_once(self, "numerals", [known.name for known in fields if known.type == Numeral])
+        set_once(self, "numerals", numerals_of(self.row))
 
     def key(self, native: str) -> Key:
         """What a subscription for this instrument is filed under."""
@@ -101,7 +101,7 @@ WIRES: tuple[Wire, ...] = (
     Wire("books-l2-tbt", DataType.ORDERBOOK, "tbt", pushes.books, pushes.BookRow, "tbt"),
     Wire("books50-l2-tbt", DataType.ORDERBOOK, "50tbt", pushes.books, pushes.BookRow, "tbt"),
     *(
-        Wire(f"candle{bar}", DataType.CANDLE, pushes.spelled(bar), pushes.candles, pushes.CandleRow, "business")
+        Wire(f"candle{bar}", DataType.CANDLE, candles.spelled(bar), candles.candles, candles.CandleRow, "business")
         for bar in BARS
     ),
     Wire("funding-rate", DataType.FUNDING_RATE, "", pushes.funding_rates, pushes.FundingRow, shape=_OWN),
@@ -135,21 +135,22 @@ def wire_for(channel: Channel) -> Wire:
     return wire
 
 
-@define
-class Memory:
+def key_of(channel: Channel) -> Key:
+    """What a subscription for one of ours is filed under; ValueError as ``wire_for``."""
+    return wire_for(channel).key(channel.native)
+
+
+@define(eq=False)
+class Memory(Subscribed[Key]):
     """What one socket has asked for: the channels behind each argument.
 
     Several channels may share one: all symbols of an instrument type, all instruments of an index, two spellings of a
-    bar, an account's orders and fills. ``fills`` are those that were told, by symbol, trade and
-    order: a trade with oneself fills two.
+    bar, an account's orders and fills. ``fills`` are those that were told, by symbol, trade and order: a trade with
+    oneself fills two. ``bars`` says where each stream of candles stands.
     """
 
-    channels: dict[Key, list[Channel]] = field(factory=dict)
     fills: dict[tuple[str, str, str], None] = field(factory=dict)
-
-    def carried(self, key: Key) -> Sequence[Channel]:
-        """The channels this argument was sent for."""
-        return self.channels.get(key, ())
+    bars: dict[Key, candles.Standing] = field(factory=dict)
 
     def carried_by(self, name: str) -> Sequence[Channel]:
         """The channels that OKX's channel of this name brings."""
@@ -170,18 +171,13 @@ class Memory:
             del self.fills[next(iter(self.fills))]
         return True
 
-    def add(self, channel: Channel, key: Key) -> None:
-        """Note that a channel is asked for."""
-        asked = self.channels.setdefault(key, [])
-        if channel not in asked:
-            asked.append(channel)
+    def release(self, leaving: Mapping[Key, list[Channel]]) -> dict[Key, list[Channel]]:
+        """The last ones stay known, so that the acknowledgement can name them."""
+        gone = super().release(leaving)
+        self.channels |= gone
+        return gone
 
-    def release(self, channels: Sequence[Channel], key: Key) -> bool:
-        """Note that channels are given up; false when others still need the argument.
-
-        The last ones stay known, so that the acknowledgement can name them.
-        """
-        rest = [channel for channel in self.channels.get(key, ()) if channel not in channels]
-        if rest:
-            self.channels[key] = rest
-        return not rest
+    def forget(self, key: Key) -> None:
+        """Nothing more comes of an argument; what it last brought says nothing about what it brings next time."""
+        self.channels.pop(key, None)
+        self.bars.pop(key, None)

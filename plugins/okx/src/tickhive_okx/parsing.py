@@ -28,9 +28,10 @@ from tickhive.plugin import (
     Unsubscribed,
     hookimpl,
 )
-from tickhive.plugin.reading import UNREADABLE, Text, exact
-from tickhive_okx.channels import BY_NAME, WIRES, Key, Wire
+from tickhive.plugin.reading import UNREADABLE, Text, brief
+from tickhive_okx.channels import BY_NAME, WIRES, Key
 from tickhive_okx.codes import ALREADY_LOGGED_IN, UPGRADE_NOTICE, kind_of, reason_of
+from tickhive_okx.elements import fault
 from tickhive_okx.pushes import Arg, Push
 
 _HEAD = b'{"arg":{"channel":"'
@@ -76,7 +77,7 @@ def _carefully(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
     try:
         envelope = _envelope(frame)
     except UNREADABLE as error:
-        return [Malformed(_short(error))]
+        return [Malformed(brief(error))]
     if envelope.event:
         return _control(session, envelope)
     arg, rows = envelope.arg, envelope.data
@@ -92,30 +93,9 @@ def _carefully(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
             row = wire.decode_row(raw)
             events += wire.build(Push(arg, [row], envelope.action), session, at)  # type: ignore[arg-type]
         except UNREADABLE as error:
-            what = _culprit(wire, row, error) or _short(error)
+            what = fault(row, wire.numerals, error)
             events.append(Malformed(f"{arg.channel} {arg.inst_id or arg.inst_type}: {what}"))
     return events
-
-
-def _culprit(wire: Wire, row: Struct | None, error: Exception) -> str:
-    """Name the field an error is about: the readers of numbers do not know where theirs stood."""
-    for name in wire.numerals if row is not None else ():
-        text = getattr(row, name)
-        if text and (repr(text[:20]) in str(error) or not _is_number(text)):
-            return f"{name}: {text[:20]!r} is not a number to be expected there"
-    return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        exact(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:160]
 
 
 def _control(session: SessionView, said: _Envelope) -> Sequence[Event]:
@@ -126,7 +106,7 @@ def _control(session: SessionView, said: _Envelope) -> Sequence[Event]:
         case "unsubscribe":
             gone = _channels(session, said.arg)
             if said.arg is not None:
-                session.memory.channels.pop(said.arg.key, None)
+                session.memory.forget(said.arg.key)
             return [Unsubscribed(said.id, gone)]
         case "login" if said.code == "0":
             return [Ready()]

@@ -9,7 +9,7 @@ from tickhive.plugin import SimulatedVenue, VenueOptions, hookimpl
 from tickhive_okx.checksum import checksum
 from tickhive_okx.login import authenticate, sign
 from tickhive_okx.parsing import parse
-from tickhive_okx.rest import backfill, instruments, limits, read, snapshot
+from tickhive_okx.rest import backfill, instruments, limits, read, refused, snapshot
 from tickhive_okx.settings import REST, RETIRED_HOSTS, SOCKETS, OKXSettings
 from tickhive_okx.sockets import connect, memory, subscribe, unsubscribe
 
@@ -25,6 +25,7 @@ __all__ = [
     "memory",
     "parse",
     "read",
+    "refused",
     "settings",
     "sign",
     "snapshot",

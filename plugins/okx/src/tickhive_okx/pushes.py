@@ -8,15 +8,14 @@ levels stay the venue's text. Sizes of spot pairs count base currency, all other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from tickhive.channels import EVERY
 from tickhive.events import (
     BookDelta,
     BookSnapshot,
-    Candle,
     FundingRate,
     IndexPrice,
     InstrumentUpdate,
@@ -33,10 +32,12 @@ from tickhive.events import (
 )
 from tickhive.plugin import BookChecksum, Event, SessionView, Unknown
 from tickhive.plugin.reading import NS_PER_MS, Int64, Millis, Numeral, Text, exact, number, positive
+from tickhive_okx.elements import Elements
 from tickhive_okx.instruments import InstrumentRow, instrument
 from tickhive_okx.values import moment
 
 Row = TypeVar("Row")
+_AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Arg(Struct, gc=False, rename="camel", frozen=True):
@@ -76,7 +77,7 @@ def each(event: Callable[..., MarketEvent], fields: Callable[[Any], tuple[Any, .
     def build(push: Rows[Any], session: SessionView, at: int) -> Sequence[Event]:
         symbols, exchange = session.instruments.symbols, session.exchange
         return [
-            event(exchange, symbols.get(row.inst_id, row.inst_id), row.ts * NS_PER_MS, at, *fields(row))
+            event(exchange, symbols.get(row.inst_id, row.inst_id), row.ts * NS_PER_MS or None, at, *fields(row))
             for row in push.data
         ]
 
@@ -92,7 +93,7 @@ class TradeRow(Struct, gc=False, rename="camel"):
     sz: Numeral
     side: Side
     ts: Millis
-    count: Int64 = 1
+    count: _AtLeastOne = 1
 
 
 def trades(push: Rows[TradeRow], session: SessionView, at: int) -> Sequence[Event]:
@@ -100,7 +101,7 @@ def trades(push: Rows[TradeRow], session: SessionView, at: int) -> Sequence[Even
     symbols, exchange = session.instruments.symbols, session.exchange
     events: list[Event] = []
     for row in push.data:  # a comprehension, which is a function of its own before 3.12, costs half as much again
-        symbol, timestamp = symbols.get(row.inst_id, row.inst_id), row.ts * NS_PER_MS
+        symbol, timestamp = symbols.get(row.inst_id, row.inst_id), row.ts * NS_PER_MS or None
         price, size = positive[row.px], positive[row.sz]
         events.append(Trade(exchange, symbol, timestamp, at, row.trade_id, row.side, price, size, row.count))
     return events
@@ -144,10 +145,11 @@ class BookRow(Struct, gc=False, rename="camel"):
     asks: list[Level]
     bids: list[Level]
     ts: Millis
-    # Recordings of 2022 carry neither number; since June 2026 the checksum is 0, which means there is none.
+    # Recordings of 2022 carry neither number; since June 2026 the checksum is 0, which means there is none, and it is
+    # to go: however that is written, it costs no book.
     seq_id: Int64 | None = None
     prev_seq_id: Int64 | None = None
-    checksum: Int64 = 0
+    checksum: Int64 | Literal[""] | None = 0
 
 
 def books(push: Push[BookRow], session: SessionView, at: int) -> Sequence[Event]:
@@ -156,7 +158,7 @@ def books(push: Push[BookRow], session: SessionView, at: int) -> Sequence[Event]
     symbol, exchange = session.instruments.symbols.get(native, native), session.exchange
     events: list[Event] = []
     for row in push.data:
-        timestamp = row.ts * NS_PER_MS
+        timestamp = row.ts * NS_PER_MS or None
         if push.action == "update":
             events.append(BookDelta(exchange, symbol, timestamp, at, row.bids, row.asks, row.seq_id, row.prev_seq_id))
         elif push.action == "snapshot":
@@ -173,7 +175,7 @@ def books5(push: Push[BookRow], session: SessionView, at: int) -> Sequence[Event
     native = push.arg.inst_id
     symbol = session.instruments.symbols.get(native, native)
     return [
-        BookSnapshot(session.exchange, symbol, row.ts * NS_PER_MS, at, row.bids, row.asks, row.seq_id, 5)
+        BookSnapshot(session.exchange, symbol, row.ts * NS_PER_MS or None, at, row.bids, row.asks, row.seq_id, 5)
         for row in push.data
     ]
 
@@ -186,49 +188,7 @@ def quotes(push: Push[BookRow], session: SessionView, at: int) -> Sequence[Event
     for row in push.data:
         bid, bid_size = (number(row.bids[0].price), number(row.bids[0].size)) if row.bids else (None, None)
         ask, ask_size = (number(row.asks[0].price), number(row.asks[0].size)) if row.asks else (None, None)
-        events.append(Quote(exchange, symbol, row.ts * NS_PER_MS, at, bid, bid_size, ask, ask_size, row.seq_id))
-    return events
-
-
-class CandleRow(Struct, gc=False, array_like=True):
-    """One bar. Old recordings end after ``vol_ccy``."""
-
-    start: Millis
-    open: Numeral
-    high: Numeral
-    low: Numeral
-    close: Numeral
-    volume: Numeral
-    vol_ccy: Numeral = ""
-    vol_ccy_quote: Numeral = ""
-    confirm: Text = ""
-
-
-def spelled(bar: str) -> str:
-    """Our spelling of a bar: hours, days and weeks in small letters, months with the M that minutes leave free.
-
-    >>> [spelled(bar) for bar in ("1m", "4H", "1Dutc", "1M")]
-    ['1m', '4h', '1dutc', '1M']
-    """
-    return bar.replace("H", "h").replace("D", "d").replace("W", "w")
-
-
-def candles(push: Push[CandleRow], session: SessionView, at: int) -> Sequence[Event]:
-    """``candle<bar>``: ``interval`` is spelled as the channel was asked for; the frame carries no time of its own."""
-    native = push.arg.inst_id
-    symbol, exchange = session.instruments.symbols.get(native, native), session.exchange
-    spot = native.count("-") == 1
-    intervals = [channel.params for channel in session.memory.carried(push.arg.key)]
-    events = []
-    for row in push.data:
-        volume, money, quote = exact(row.volume), number(row.vol_ccy), number(row.vol_ccy_quote)
-        prices = exact(row.open), exact(row.high), exact(row.low), exact(row.close)
-        base = volume if spot else money
-        if spot and quote is None:
-            quote = money
-        for interval in intervals or [spelled(push.arg.channel.removeprefix("candle"))]:
-            start, closed = row.start * NS_PER_MS, row.confirm == "1"
-            events.append(Candle(exchange, symbol, None, at, interval, start, *prices, volume, base, quote, closed))
+        events.append(Quote(exchange, symbol, row.ts * NS_PER_MS or None, at, bid, bid_size, ask, ask_size, row.seq_id))
     return events
 
 
@@ -259,7 +219,7 @@ def index_prices(push: Push[IndexRow], session: SessionView, at: int) -> Sequenc
     for row in push.data:
         price = exact(row.idx_px)
         for symbol in asked or [row.inst_id]:
-            events.append(IndexPrice(session.exchange, symbol, row.ts * NS_PER_MS, at, price))
+            events.append(IndexPrice(session.exchange, symbol, row.ts * NS_PER_MS or None, at, price))
     return events
 
 
@@ -310,30 +270,31 @@ class LiquidationDetail(Struct, gc=False, rename="camel"):
 
 
 class LiquidationRow(Struct, gc=False, rename="camel"):
-    """The forced closes of one instrument."""
+    """The forced closes of one instrument, each a ``LiquidationDetail``."""
 
     inst_id: Text
-    details: list[LiquidationDetail]
+    details: list[Raw]
+
+
+_read_details = Elements(LiquidationDetail).read
 
 
 def liquidations(push: Push[LiquidationRow], session: SessionView, at: int) -> Sequence[Event]:
     """``liquidation-orders``: the venue sends all of one instrument type, we hand out what was asked for."""
     asked = {channel.native: channel.symbol for channel in session.memory.carried(push.arg.key)}
     symbols = asked or session.instruments.symbols
-    return [
-        Liquidation(
-            session.exchange,
-            symbols.get(row.inst_id, row.inst_id),
-            detail.ts * NS_PER_MS,
-            at,
-            detail.side,
-            exact(detail.bk_px),
-            exact(detail.sz),
-        )
-        for row in push.data
-        if not asked or row.inst_id in asked
-        for detail in row.details
-    ]
+    events: list[Event] = []
+    for row in push.data:
+        if asked and row.inst_id not in asked:
+            continue
+        symbol = symbols.get(row.inst_id, row.inst_id)
+
+        def one(detail: LiquidationDetail, symbol: str = symbol) -> Event:
+            price, size, time = exact(detail.bk_px), exact(detail.sz), detail.ts * NS_PER_MS or None
+            return Liquidation(session.exchange, symbol, time, at, detail.side, price, size)
+
+        events += _read_details(row.details, one, f"{push.arg.channel} {row.inst_id}")
+    return events
 
 
 class PriceLimitRow(Struct, gc=False, rename="camel"):

@@ -22,6 +22,7 @@ from tickhive_okx.venue_listing import Product, list_products
 from tickhive_okx.venue_market import MarketSource
 from tickhive_okx.venue_private import Accounts
 from tickhive_okx.venue_protocol import (
+    DIALS_PER_SECOND,
     MAX_PAYLOAD,
     PATHS,
     SILENCE_SECONDS,
@@ -110,8 +111,9 @@ class OKXVenue(SimulatedVenue):
         self._time.reach(at)
         place = PATHS.get(path.partition("?")[0])
         self._dials = [*(dial for dial in self._dials if at - dial < 1_000_000_000), at]
-        if len(self._dials) > 3:
-            self.violations.append(f"{len(self._dials)} connections within a second, 3 are allowed")
+        if len(self._dials) > DIALS_PER_SECOND:
+            what = f"{len(self._dials)} connections within a second, {DIALS_PER_SECOND} are allowed"
+            self.violations.append(what)
         if place is None:
             self._outgoing.append(Hangup(connection, 4002, "Invalid request"))
             return
@@ -144,9 +146,9 @@ class OKXVenue(SimulatedVenue):
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, at: int) -> Answer:
         """Answer a REST request."""
         self._time.reach(at)
-        if self.faults.rest:
-            status = self.faults.rest.pop(0)
-            return venue_rest.failure("50011" if status == 429 else "50001", "Service temporarily unavailable", status)
+        refusal = self.faults.refusal()
+        if refusal is not None:
+            return venue_rest.failure(refusal[1], "Service temporarily unavailable", refusal[0])
         if self._recorded is not None:
             return self._recorded.request(method, path)
         if self._accounts.offers(path):

@@ -18,6 +18,7 @@ Row: TypeAlias = dict[str, Any]
 Tell: TypeAlias = Callable[["SimulatedAccount", str, list[Row]], None]
 
 _FIRST_ORDER, _FIRST_TRADE, _FIRST_BILL = 680_800_019_749_904_384, 744_876_980, 680_800_019_754_098_688
+_FIRST_POSITION = 307_173_036_051_017_730
 
 
 def _type(native: str) -> str:
@@ -37,8 +38,9 @@ class SimulatedAccount:
 
     Instruments are named as OKX does; amounts are texts. Nothing is matched: orders rest until they are filled or
     cancelled here. ``page`` is how many rows a push of a snapshot holds, ``connections`` how many sockets may subscribe
-    one of the channels that OKX counts. ``ended`` orders are
-    those that OKX still knows. ``tell`` and ``clock`` (ns UTC) are the venue's.
+    one of the channels that OKX counts. ``ended`` orders are those that OKX still knows. In ``hedge`` mode (OKX:
+    long/short mode) an instrument has two positions, ``posSide`` of an order says which it is for. ``tell`` and
+    ``clock`` (ns UTC) are the venue's.
     """
 
     key: str = field(repr=False)
@@ -48,6 +50,7 @@ class SimulatedAccount:
     vip: bool = False
     page: int = 20
     connections: int = 30
+    hedge: bool = False
     revoked: bool = False
     balances: dict[str, Row] = Factory(dict)
     positions: dict[str, Row] = Factory(dict)
@@ -58,6 +61,7 @@ class SimulatedAccount:
     clock: Callable[[], int] = field(default=lambda: 0, repr=False)
     _order_ids: Iterator[int] = Factory(lambda: itertools.count(_FIRST_ORDER))
     _trade_ids: Iterator[int] = Factory(lambda: itertools.count(_FIRST_TRADE))
+    _position_ids: Iterator[int] = Factory(lambda: itertools.count(_FIRST_POSITION))
     _bill_ids: Iterator[int] = Factory(lambda: itertools.count(_FIRST_BILL))
 
     def _now(self) -> str:
@@ -98,16 +102,34 @@ class SimulatedAccount:
     def _put_position(self, native: str, pos: str, px: str, side: str, **fields: str) -> Row:
         known = next((p for p in self.positions.values() if (p["instId"], p["posSide"]) == (native, side)), None)
         now = self._now()
-        row = (known or {"posId": str(307_173_036_051_017_730 + len(self.positions)), "cTime": now}) | {
+        row = (known or {"posId": str(next(self._position_ids)), "cTime": now}) | {
             "instType": _type(native), "instId": native, "mgnMode": "cross", "posSide": side, "pos": pos, "posCcy": "",
-            "avgPx": px, "markPx": px, "liqPx": "", "upl": "0", "lever": "10", "ccy": native.split("-")[1],
-            "availPos": pos, "imr": "", "margin": "", "adl": "1", "uTime": now, "pTime": now,
+            "realizedPnl": "0", "avgPx": px, "markPx": px, "liqPx": "", "upl": "0", "lever": "10",
+            "ccy": native.split("-")[1], "availPos": pos, "imr": "", "margin": "", "adl": "1", "uTime": now,
+            "pTime": now,
         } | fields  # fmt: skip
         if pos in ("", "0"):
             self.positions.pop(row["posId"], None)
         else:
             self.positions[row["posId"]] = row
         return row
+
+    def _trade_position(self, order: Row, amount: Decimal, price: Decimal, fee: Decimal) -> Row:
+        """What a trade makes of the position it is for. A contract counts for one of the base currency."""
+        native, side = order["instId"], order["posSide"]
+        held = next((p for p in self.positions.values() if (p["instId"], p["posSide"]) == (native, side)), None)
+        entry, profit = (Decimal(held["avgPx"]), Decimal(held["realizedPnl"])) if held else (price, Decimal(0))
+        # The positions of hedge mode carry no sign: a short one grows by what is sold.
+        direction = -1 if side == "short" else 1
+        before = direction * Decimal(held["pos"]) if held else Decimal(0)
+        after = before + (amount if order["side"] == "buy" else -amount)
+        if abs(after) > abs(before) and before * after >= 0:
+            entry = (entry * abs(before) + price * amount) / abs(after)
+        else:
+            profit += (before if before * after < 0 else before - after) * (price - entry)
+            entry = price if before * after < 0 else entry
+        told = {"tradeId": order["tradeId"], "realizedPnl": _text(profit + fee), "markPx": _text(price)}
+        return self._put_position(native, _text(direction * after), _text(entry), side, **told)
 
     def _tell_changes(self, why: str, balances: list[Row], positions: list[Row], *trades: Row) -> None:
         row = {
@@ -132,17 +154,22 @@ class SimulatedAccount:
         cl_ord_id: str = "",
         **fields: str,
     ) -> str:
-        """An order rests in the book; answers its id."""
-        now = self._now()
+        """An order rests in the book; answers its id. ``sz`` of a market order to buy a pair counts the quote currency,
+        unless ``tgtCcy`` says ``base_ccy``. ValueError: an order that does not say which of two positions it is for.
+        """
+        now, pair, slot = self._now(), _type(native) == "SPOT", fields.get("posSide")
+        if self.hedge and not pair and slot not in ("long", "short"):
+            raise ValueError(f"{native}: in hedge mode an order has posSide long or short, got {slot!r}")
+        target = ("quote_ccy" if side == "buy" else "base_ccy") if pair and ord_type == "market" else ""
         id = str(next(self._order_ids))
         self.orders[id] = {
             "instType": _type(native), "instId": native, "ccy": "", "ordId": id, "clOrdId": "", "tag": "",
-            "px": px, "sz": sz, "notionalUsd": "", "ordType": ord_type, "side": side, "posSide": "net",
-            "tdMode": "cash" if _type(native) == "SPOT" else "cross", "tgtCcy": "", "fillPx": "", "tradeId": "",
-            "fillSz": "0", "fillTime": "", "fillFee": "0", "fillFeeCcy": "", "fillPnl": "0", "execType": "",
-            "accFillSz": "0", "avgPx": "0", "state": "live", "lever": "0", "fee": "0", "feeCcy": "", "rebate": "0",
-            "rebateCcy": "", "pnl": "0", "source": "", "cancelSource": "", "category": "normal", "uTime": now,
-            "cTime": now, "reqId": "", "amendResult": "", "reduceOnly": "false", "code": "0", "msg": "",
+            "px": px, "sz": sz, "notionalUsd": "", "ordType": ord_type, "side": side,
+            "posSide": "" if pair else "net", "tdMode": "cash" if pair else "cross", "tgtCcy": target, "fillPx": "",
+            "tradeId": "", "fillSz": "0", "fillTime": "", "fillFee": "0", "fillFeeCcy": "", "fillPnl": "0",
+            "execType": "", "accFillSz": "0", "avgPx": "0", "state": "live", "lever": "0", "fee": "0", "feeCcy": "",
+            "rebate": "0", "rebateCcy": "", "pnl": "0", "source": "", "cancelSource": "", "category": "normal",
+            "uTime": now, "cTime": now, "reqId": "", "amendResult": "", "reduceOnly": "false", "code": "0", "msg": "",
         } | fields  # fmt: skip
         self.tell(self, "orders", [self.orders[id]])
         return id
@@ -169,14 +196,15 @@ class SimulatedAccount:
         now, id, price = self._now(), str(next(self._trade_ids)), px or row["px"]
         before, amount = Decimal(row["accFillSz"]), Decimal(sz)
         done = before + amount
-        average = (Decimal(row["avgPx"]) * before + Decimal(price) * amount) / done
+        paid = Decimal(row["avgPx"]) * before + Decimal(price) * amount
+        average, spent = paid / done, paid if _in_money(row) else done
         native, buys = row["instId"], row["side"] == "buy"
         base, quote = native.split("-")[:2]
         currency = (base if buys else quote) if row["instType"] == "SPOT" else quote
         row = row | {
             "fillPx": price, "tradeId": id, "fillSz": sz, "fillTime": now, "fillFee": fee, "fillFeeCcy": currency,
             "execType": "M" if maker else "T", "accFillSz": _text(done), "avgPx": _text(average),
-            "state": "filled" if done >= Decimal(row["sz"]) else "partially_filled",
+            "state": "filled" if spent >= Decimal(row["sz"]) else "partially_filled",
             "fee": _text(Decimal(row["fee"]) + Decimal(fee)), "feeCcy": currency, "uTime": now,
         }  # fmt: skip
         if row["state"] == "filled":
@@ -198,8 +226,7 @@ class SimulatedAccount:
             moved[currency] += Decimal(fee)
             balances = [self._pay(ccy, change) for ccy, change in moved.items()]
         else:
-            held = next((p["pos"] for p in self.positions.values() if p["instId"] == native), "0")
-            positions = [self._put_position(native, _text(Decimal(held) + sign * amount), price, "net", tradeId=id)]
+            positions = [self._trade_position(row, amount, Decimal(price), Decimal(fee))]
             balances = [self._pay(currency, Decimal(fee))]
         if not quietly:
             clean = row["clOrdId"] if row["clOrdId"].isdecimal() else "0"
@@ -215,19 +242,27 @@ class SimulatedAccount:
     def liquidate(self, native: str, sz: str, px: str) -> str:
         """The venue closes what the account holds: an order whose trade has the id 0, a fill with a negative one."""
         held = next(p for p in self.positions.values() if p["instId"] == native)
-        side = "sell" if Decimal(held["pos"]) > 0 else "buy"
-        id = self.place_order(native, side, sz, px, "market", category="full_liquidation")
+        slot = held["posSide"]
+        side = "sell" if Decimal(held["pos"]) > 0 and slot != "short" else "buy"
+        id = self.place_order(native, side, sz, px, "market", category="full_liquidation", posSide=slot)
         row = self.orders.pop(id) | {
             "state": "filled", "tradeId": "0", "fillSz": sz, "fillPx": px, "accFillSz": sz, "avgPx": px,
             "fillTime": self._now(), "uTime": self._now(),
         }  # fmt: skip
         self.ended[id] = row
-        bill = {name: row[name] for name in ("instType", "instId", "ordId", "clOrdId", "fillPx", "fillSz", "side")}
+        kept = ("instType", "instId", "ordId", "clOrdId", "fillPx", "fillSz", "side", "posSide")
+        bill = {name: row[name] for name in kept}
         trade = f"-{next(self._trade_ids)}"
         times = {"ts": row["uTime"], "fillTime": row["uTime"], "billId": str(next(self._bill_ids))}
         self.fills.append(bill | times | {"tradeId": trade, "execType": "", "fee": "0", "feeCcy": "", "subType": "104"})
         self.tell(self, "orders", [row])
         return trade
+
+
+def _in_money(order: Row) -> bool:
+    """Whether an order is for an amount of the quote currency."""
+    target = order["tgtCcy"] or ("quote_ccy" if order["side"] == "buy" else "base_ccy")
+    return order["instType"] == "SPOT" and order["ordType"] == "market" and target == "quote_ccy"
 
 
 def brief(position: Row) -> Row:

@@ -16,6 +16,9 @@ from tickhive_okx.venue_channels import CHANNELS, TICK_BY_TICK, VIP_CHANNELS, Ke
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business", "/ws/v5/private": "private"}
 """The paths that exist, and what they are called in the table of channels."""
 
+DIALS_PER_SECOND = 3
+"""So many connections an address may open in a second."""
+
 SILENCE_SECONDS = 30
 """A connection to which nothing was sent for this long is closed (4004)."""
 

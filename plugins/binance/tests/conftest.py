@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +25,13 @@ from tickhive.plugin import (
     InstrumentUpdate,
     Request,
 )
+from tickhive.recording import Line
+from tickhive.testing import frames_of
 from tickhive_binance import plugin
 from tickhive_binance.settings import BinanceSettings
 
 AT = 1_793_000_001_500_000_000
 FRAMES = Path(__file__).parent / "frames"
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 EXCHANGES = {"binance": plugin.spot, "binance-usdm": plugin.usdm, "binance-coinm": plugin.coinm}
 LISTED = {
     "binance": [("BTC-USDT", "BTCUSDT", "BTC", "USDT"), ("ETH-BTC", "ETHBTC", "ETH", "BTC")],
@@ -116,26 +116,7 @@ def view(exchange: str) -> View:
     return View(exchange)
 
 
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 @pytest.fixture(scope="session")
-def composed() -> Callable[[str], list[dict[str, Any]]]:
-    """The lines composed to the documented shapes, of one exchange."""
-    return lambda exchange: [line for path in sorted((FRAMES / exchange).glob("*.jsonl")) for line in lines_of(path)]
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Callable[[str], Path]:
-    """A file of recorded traffic, which lies beside the checkout or nowhere."""
-
-    def find(name: str) -> Path:
-        path = SHARED / name
-        if not path.is_file():
-            pytest.skip(f"the recorded traffic is not there: {path.name}")
-        return path
-
-    return find
+def composed() -> Callable[..., list[Line]]:
+    """The frames composed to the documented shapes, of one exchange: ``composed("binance", "http")``."""
+    return lambda exchange, kind: frames_of(FRAMES / exchange, kind)

@@ -129,7 +129,9 @@ def test_futures_carry_the_account_by_a_listen_key_in_the_address(make_view, exc
     assert "pqia91ma19a5s61cv6a81va65sdf19v8a65a1" in url
     if exchange == "binance-usdm":
         assert url.startswith("wss://fstream.binance.com/private/ws?listenKey=")
-        assert "events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE" in url
+        assert url.endswith("&events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE/listenKeyExpired"), (
+            "what is not named is not told"
+        )
     else:
         assert url.startswith("wss://dstream.binance.com/ws/")
     view.dial = dial
@@ -210,7 +212,14 @@ def test_a_cancelled_order_keeps_its_own_client_id(spot):
 
 @pytest.mark.parametrize(
     ("state", "status"),
-    [("FILLED", "filled"), ("EXPIRED", "expired"), ("EXPIRED_IN_MATCH", "expired"), ("PENDING_NEW", "open")],
+    [
+        ("FILLED", "filled"),
+        ("EXPIRED", "expired"),
+        ("EXPIRED_IN_MATCH", "expired"),
+        ("PENDING_NEW", "open"),
+        ("NEW_ADL", "open"),
+        ("NEW_INSURANCE", "open"),
+    ],
 )
 def test_states_of_orders(spot, futures, state, status):
     assert spot(X=state)[0].status == futures(X=state)[0].status == status
@@ -278,8 +287,8 @@ def test_how_private_channels_stand(view):
 
 def test_the_snapshots_of_an_account(make_view, exchange, composed):
     view = make_view(exchange, account="main")
-    found = [e for line in composed(exchange) if line["kind"] == "http" and "timestamp=" in line["url"]
-             for e in view.read(line["url"], line["frame"].encode())]  # fmt: skip
+    signed = [line for line in composed(exchange, "http") if "timestamp=" in line.url]
+    found = [event for line in signed for event in view.read(line.url, line.frame)]
     assert {type(event) for event in found} == {Balance, Order} | ({Position} if exchange != "binance" else set())
     assert {event.account for event in found} == {"main"}
     balances = {event.symbol: event for event in found if isinstance(event, Balance)}

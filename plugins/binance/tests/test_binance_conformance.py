@@ -1,4 +1,4 @@
-"""The conformance suite on all three markets."""
+"""The conformance suite on all three markets, on spot with a name that is not ASCII, as Binance has some."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tickhive.testing import ExchangeSuite
 class TestBinance(ExchangeSuite):
     exchange = "binance"
     frames = "frames/binance"
+    symbols = ("BTC-USDT", "币安人生-USDT")
 
 
 class TestBinanceUsdm(ExchangeSuite):

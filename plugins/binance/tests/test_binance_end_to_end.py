@@ -13,7 +13,7 @@ import pytest
 from tickhive import ExchangeCollectorConfig, ExchangeFactory, Gap, Trade
 from tickhive.errors import TickhiveError
 from tickhive.events import BookDelta, BookSnapshot, Candle, MarketEvent
-from tickhive.plugin import Balance, Credentials, DataType, Fill, Order, Position, VenueOptions
+from tickhive.plugin import EVERY, Balance, Credentials, DataType, Fill, Order, Position, VenueOptions
 from tickhive.session.book import BookState
 from tickhive.simulation import VenueServer
 from tickhive_binance import plugin
@@ -21,6 +21,7 @@ from tickhive_binance.venue import BinanceVenue
 from tickhive_binance.venue_login import API_KEY, API_SECRET
 
 SYMBOLS = {"binance": "BTC-USDT", "binance-usdm": "BTC-USDT-PERP", "binance-coinm": "BTC-USD-PERP"}
+OTHERS = {"binance": "ETH-USDT", "binance-usdm": "ETH-USDT-PERP", "binance-coinm": "ETH-USD-PERP"}
 MARKETS: dict[str, Any] = {"binance": "spot", "binance-usdm": "usdm", "binance-coinm": "coinm"}
 PUBLIC = ["trade", "quote", "ticker", "ticker:mini", "orderbook", "orderbook:5", "orderbook:20", "candle:1m"]
 DERIVED = ["mark_price", "index_price", "funding_rate", "liquidation", "open_interest"]
@@ -29,8 +30,9 @@ CUTS = 2
 
 
 @asynccontextmanager
-async def served(exchange: str, speed: float = 5.0) -> AsyncIterator[tuple[BinanceVenue, VenueServer]]:
-    venue = BinanceVenue(MARKETS[exchange], VenueOptions(seed=3, symbols=[SYMBOLS[exchange]], speed=speed))
+async def served(exchange: str, speed: float = 5.0, others: int = 0) -> AsyncIterator[tuple[BinanceVenue, VenueServer]]:
+    symbols = [SYMBOLS[exchange], OTHERS[exchange]][: 1 + others]
+    venue = BinanceVenue(MARKETS[exchange], VenueOptions(seed=3, symbols=symbols, speed=speed))
     async with VenueServer(venue) as server:
         yield venue, server
 
@@ -237,6 +239,67 @@ async def test_an_account_over_the_end_of_its_events(exchange: str, caplog: pyte
         assert secret not in caplog.text
         assert secret not in repr(seen)
         assert secret not in repr(collecting)
+
+
+async def test_fills_that_were_missed_over_cuts_are_fetched(exchange: str) -> None:
+    """Every fill the venue made comes once, late where nobody was connected; of what nobody knew a Gap tells."""
+    async with served(exchange, others=1) as (venue, server):
+        await until(lambda: venue.product(SYMBOLS[exchange]))
+        product, other = venue.product(SYMBOLS[exchange]), venue.product(OTHERS[exchange])
+        collecting = collector(exchange, server, PRIVATE[exchange], MAIN)
+        async with running(collecting) as seen:
+
+            def having(kind: type) -> list[Any]:
+                return [event for event in seen if isinstance(event, kind)]
+
+            def rest() -> list[Gap]:
+                return [gap for gap in having(Gap) if gap.data_type is DataType.FILL and gap.symbol == EVERY]
+
+            def all_came() -> bool:
+                return len(having(Fill)) == len(venue.account.trades)
+
+            async def fill(count: int, product: Any = product) -> None:
+                made = {venue.account.place_order(product, side, SIZE[exchange]) for side in ["BUY", "SELL"] * count}
+                await until(lambda: made <= set(venue.account.ended))
+
+            await until(lambda: having(Balance))
+            await fill(2)
+            await until(all_came)
+            missed: list[Any] = []
+            for cut in range(1, CUTS + 1):
+                begun = len(venue.account.trades)
+                server.refuse()
+                server.cut()
+                await fill(3)
+                missed += venue.account.trades[begun:]
+                server.refuse(False)
+                await until(lambda: len(rest()) == cut)  # noqa: B023  # awaited before the next cut
+                await fill(1)
+                await until(all_came)
+            begun = len(venue.account.trades)
+            server.refuse()
+            server.cut()
+            await fill(1, other)
+            unknown = venue.account.trades[begun:]
+            server.refuse(False)
+            await until(lambda: len(rest()) == CUTS + 1)
+            statistics = collecting.get_status()["statistics"]
+        assert {statistics[name] for name in ("malformed", "unknown", "rejected", "hook_errors")} == {0}
+        assert venue.violations == []
+
+    def names(trades: list[Any]) -> list[Any]:
+        return sorted((str(row["id"]), str(order.id)) for row, order in trades)
+
+    fills = having(Fill)
+    came = sorted((fill.id, fill.order_id) for fill in fills)
+    assert came == names([trade for trade in venue.account.trades if trade not in unknown])
+    assert set(names(missed)) <= {(fill.id, fill.order_id) for fill in fills if fill.late}
+    late = [fill for fill in fills if fill.late]
+    assert [fill.timestamp for fill in late] == sorted(fill.timestamp for fill in late)
+    told = [(gap.symbol, gap.filled) for gap in having(Gap) if gap.data_type is DataType.FILL]
+    each = [(SYMBOLS[exchange], "whole"), (EVERY, "part")]
+    assert told == [*each * CUTS, (EVERY, "part")], "what else was traded nobody knows"
+    assert rest()[-1].cause.endswith(f"; refill: only of {SYMBOLS[exchange]}")
 
 
 @pytest.mark.parametrize(("exchange", "wrong"), [("binance", "key"), ("binance", "secret"), ("binance-usdm", "key")])

@@ -163,6 +163,48 @@ def test_a_partial_book_without_the_name_of_its_stream_is_unknown(make_view):
     assert isinstance(event, Unknown)
 
 
+@pytest.mark.parametrize(
+    ("exchange", "name", "data"),
+    [
+        (USDM, "btcusdt@rpiDepth@500ms", CHAIN),
+        (SPOT, "btcusdt@kline_1d@+08:00", {**KLINE, "k": {**BAR, "i": "1d"}}),
+        (USDM, "btcusdt_perpetual@continuousKline_1m", KLINE),
+        (SPOT, "btcusdt@blockTrade", TRADE),
+        (SPOT, "btcusdt@depth7", DIFF),
+        (SPOT, "btcusdt", TRADE),
+        (SPOT, "!rates", BEST),
+        (USDM, "!rates@arr", [MARK]),
+        (USDM, "btcusdt@rpiDepth@500ms", [CHAIN]),
+        (USDM, "!markPrice@arr", [DAY]),
+    ],
+)
+def test_the_name_of_a_stream_decides_what_its_payloads_are(make_view, exchange, name, data):
+    """RPI books are not numbered like the ordinary ones, days of another time zone are other candles."""
+    view = make_view(exchange)
+    for _ in range(2):
+        (event,) = view.parse(combined(name, data))
+        assert isinstance(event, Unknown)
+        assert name in event.what
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name", "data", "told"),
+    [
+        (USDM, "!markPrice@arr", MARK, MarkPrice),
+        (USDM, "!ticker@arr", DAY, Ticker),
+        (USDM, "!miniTicker@arr", MINI, Ticker),
+        (USDM, "!forceOrder@arr", FORCE, Liquidation),
+        (USDM, "!bookTicker", {**BEST, "e": "bookTicker", "T": T}, Quote),
+        (SPOT, "!bookTicker", BEST, Quote),
+        (COINM, "btcusd@markPrice", {**MARK, "s": "BTCUSD_PERP"}, MarkPrice),
+    ],
+)
+def test_the_streams_of_all_instruments(make_view, exchange, name, data, told):
+    view = make_view(exchange)
+    rows = [data] if "Price" in name or name.endswith("icker@arr") else data
+    assert {type(event) for event in view.parse(combined(name, rows))} >= {told}
+
+
 def test_the_short_way_is_taken_from_the_second_frame_on(make_view):
     view = make_view(SPOT)
     view.parse(combined("btcusdt@trade", TRADE))
@@ -265,10 +307,9 @@ def test_what_cannot_be_understood(make_view, frame, kind):
 
 def test_every_composed_frame_is_understood(make_view, exchange, composed):
     view = make_view(exchange)
-    for line in composed(exchange):
-        if line["dir"] == "in" and line["kind"] == "ws":
-            assert not [e for e in view.parse(line["frame"]) if isinstance(e, Malformed | Unknown)], line["frame"]
-        elif line["kind"] == "http":
-            found = view.read(line["url"], line["frame"].encode())
-            assert found
-            assert not [event for event in found if isinstance(event, Malformed | Unknown | Rejected)], line["url"]
+    for line in composed(exchange, "ws"):
+        assert not [e for e in view.parse(line.frame) if isinstance(e, Malformed | Unknown)], line.frame
+    for line in composed(exchange, "http"):
+        found = view.read(line.url, line.frame)
+        assert found
+        assert not [event for event in found if isinstance(event, Malformed | Unknown | Rejected)], line.url

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickhive.plugin import InstrumentTable, Malformed, Trade, is_symbol
+from tickhive.testing import frames_of
 from tickhive_binance.instruments import InstrumentRow, instrument
 from tickhive_binance.market import COINM, SPOT, USDM
 
 FRAMES = [
-    (path.parent.name, line["kind"], line["url"], line["frame"].encode())
-    for path in sorted((Path(__file__).parent / "frames").glob("*/*.jsonl"))
-    for line in map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    if line["dir"] == "in"
+    (folder.name, line.kind, line.url, line.frame)
+    for folder in sorted((Path(__file__).parent / "frames").iterdir())
+    for line in frames_of(folder) + frames_of(folder, "http")
 ]
 exchanges = st.sampled_from(["binance", "binance-usdm", "binance-coinm"])
 anything = st.recursive(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
+from attrs import define
 
 from tickhive.events import BookDelta, BookSnapshot, Candle, Quote, Ticker, Trade
 from tickhive.plugin import Accepted
-from tickhive.recording import Replay
+from tickhive.recording import Line, Replay
+from tickhive.testing import frames_of
 
 FILES = {
     "binance": ("binance-spot-2021.jsonl.gz", {BookDelta: 177, Quote: 84, Trade: 2, Candle: 2}, 173),
@@ -18,42 +21,45 @@ FILES = {
 }
 
 
-def lines_of(path):
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@define
+class Recording:
+    """What came of one market on sockets and by REST; ``counts`` of events, ``links`` of chains it is to have."""
+
+    view: Any
+    frames: list[Line]
+    answers: list[Line]
+    counts: dict[type, int]
+    links: int
+
+    def parsed(self):
+        return [event for line in self.frames for event in self.view.parse(line.frame)]
 
 
 @pytest.fixture(params=sorted(FILES))
 def recording(request, recorded, make_view):
     name, counts, links = FILES[request.param]
-    lines = lines_of(recorded(name))
-    view = make_view(request.param)
-    for line in lines:
-        if line["kind"] == "http" and line["url"].endswith("exchangeInfo"):
-            view.learn(view.read(line["url"], line["frame"].encode()))
-    return view, lines, counts, links
-
-
-def parsed(view, lines):
-    return [(each, line) for line in lines if line["kind"] == "ws" for each in view.parse(line["frame"])]
+    path, view = recorded(name), make_view(request.param)
+    found = Recording(view, frames_of(path), frames_of(path, "http"), counts, links)
+    for line in found.answers:
+        if line.url.endswith("exchangeInfo"):
+            view.learn(view.read(line.url, line.frame))
+    return found
 
 
 def test_every_frame_is_one_event(recording):
-    view, lines, counts, _ = recording
-    assert Counter(type(event) for event, _ in parsed(view, lines)) == counts
+    assert Counter(type(event) for event in recording.parsed()) == recording.counts
 
 
 def test_every_link_of_the_chains_holds_and_every_snapshot_bridges(recording):
     """By Binance's rules, without the help of the core: spot ``U`` = last ``u`` + 1, futures ``pu`` = last ``u``."""
-    view, lines, _, links = recording
     last, snapshots, held, bridged = {}, {}, 0, set()
-    for line in lines:
-        if line["kind"] == "http" and "/depth?" in line["url"]:
-            (book,) = view.read(line["url"], line["frame"].encode())
+    for line in recording.answers:
+        if "/depth?" in line.url:
+            (book,) = recording.view.read(line.url, line.frame)
             assert isinstance(book, BookSnapshot)
             assert min(len(book.bids), len(book.asks)) > 50
             snapshots[book.symbol] = book.sequence
-    for event, _ in parsed(view, lines):
+    for event in recording.parsed():
         if not isinstance(event, BookDelta):
             continue
         symbol = event.symbol
@@ -64,7 +70,7 @@ def test_every_link_of_the_chains_holds_and_every_snapshot_bridges(recording):
         low = event.first - 1 if event.previous is None else event.first
         if low <= snapshots[symbol] <= event.sequence:
             bridged.add(symbol)
-    assert held == links
+    assert held == recording.links
     assert bridged == set(snapshots)
     assert len(bridged) == 4
 
@@ -88,28 +94,26 @@ def test_the_replay_recognises_it_and_finds_no_gap(exchange, recorded):
 
 
 def test_a_lost_frame_is_a_gap(recorded, tmp_path):
-    lines = lines_of(recorded("binance-spot-2021.jsonl.gz"))
-    changes = [i for i, line in enumerate(lines) if "nknusdt@depth" in line["frame"][:40]]
-    del lines[changes[len(changes) // 2]]
-    path = tmp_path / "lossy.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    assert Replay([path]).run().gaps == 1
+    whole, lossy = recorded("binance-spot-2021.jsonl.gz"), tmp_path / "lossy.jsonl"
+    changes = [line.number for line in frames_of(whole) if b"nknusdt@depth" in line.frame[:40]]
+    lines = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
+    del lines[changes[len(changes) // 2] - 1]
+    lossy.write_bytes(b"".join(lines))
+    assert Replay([lossy]).run().gaps == 1
 
 
 def test_2026_every_frame_is_read(recorded, make_view):
-    with recorded("ccxt-2026.jsonl").open(encoding="utf-8") as file:
-        lines = [line for line in map(json.loads, file) if line["venue"].startswith("binance") and line["dir"] == "in"]
     found = Counter()
-    for line in lines:
-        (event,) = make_view(line["venue"]).parse(line["frame"])
-        found[type(event)] += 1
+    for view in map(make_view, ("binance", "binance-usdm", "binance-coinm")):
+        for line in frames_of(recorded("ccxt-2026.jsonl"), hosts=view.plugin.hosts()):
+            (event,) = make_view(view.exchange).parse(line.frame)
+            found[type(event)] += 1
     assert found == {Accepted: 5, Quote: 2, Ticker: 5, BookDelta: 1}
 
 
 @pytest.mark.parametrize("spaced", [False, True])
 def test_key_order_and_spaces_change_nothing(recording, make_view, spaced):
-    view, lines, _, _ = recording
-    separators = (", ", " : ") if spaced else (",", ":")
+    view, separators = recording.view, (", ", " : ") if spaced else (",", ":")
 
     def turned(value):
         if isinstance(value, dict):
@@ -117,6 +121,6 @@ def test_key_order_and_spaces_change_nothing(recording, make_view, spaced):
         return [turned(item) for item in value] if isinstance(value, list) else value
 
     other = make_view(view.exchange, instruments=view.instruments)
-    for line in [line for line in lines if line["kind"] == "ws"][:300]:
-        mixed = json.dumps(turned(json.loads(line["frame"])), separators=separators)
-        assert list(other.parse(mixed)) == list(view.parse(line["frame"]))
+    for line in recording.frames[:300]:
+        mixed = json.dumps(turned(json.loads(line.frame)), separators=separators)
+        assert list(other.parse(mixed)) == list(view.parse(line.frame))

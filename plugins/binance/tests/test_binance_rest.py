@@ -15,7 +15,6 @@ from tickhive.plugin import (
     Gap,
     Malformed,
     OpenInterest,
-    Rejected,
     Trade,
     Unknown,
 )
@@ -46,10 +45,10 @@ def gap(view, data_type=DataType.TRADE, first=None, last=None, start=None, end=N
 
 
 def test_instruments(view, composed):
-    (listing,) = [line for line in composed(view.exchange) if "exchangeInfo" in line["url"]]
+    (listing,) = [line for line in composed(view.exchange, "http") if "exchangeInfo" in line.url]
     (fetch,) = view.plugin.instruments(view.settings)
-    assert fetch.url == listing["url"] == f"{BASES[view.exchange]}/exchangeInfo"
-    view.learn(view.read(fetch.url, listing["frame"].encode()))
+    assert fetch.url == listing.url == f"{BASES[view.exchange]}/exchangeInfo"
+    view.learn(view.read(fetch.url, listing.frame))
     found = {instrument.native: instrument for instrument in view.instruments}
     if view.exchange == "binance":
         btc, luna = found["BTCUSDT"], found["LUNAUSDT"]
@@ -75,6 +74,59 @@ def test_instruments(view, composed):
         perpetual.settle,
     )
     assert told == unit
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("TRADING", "live"),
+        ("PENDING_TRADING", "preopen"),
+        ("PRE_TRADING", "preopen"),
+        ("SETTLING", "settling"),
+        ("PRE_SETTLE", "settling"),
+        ("DELIVERING", "settling"),
+        ("PRE_DELIVERING", "settling"),
+        ("CLOSE", "expired"),
+        ("DELIVERED", "expired"),
+        ("HALT", "suspended"),
+        ("BREAK", "suspended"),
+        ("END_OF_DAY", "suspended"),
+        ("CANCEL_ONLY", "suspended"),
+        ("", "suspended"),
+    ],
+)
+def test_a_status_is_read_where_its_market_has_it(view, said, status):
+    row = {"symbol": "AB_PERP", "baseAsset": "A", "quoteAsset": "B"}
+    row["contractStatus" if view.exchange == "binance-coinm" else "status"] = said
+    (event,) = view.read(f"{BASES[view.exchange]}/exchangeInfo", {"symbols": [row]})
+    assert event.instrument.status == status
+
+
+@pytest.mark.parametrize(
+    ("native", "date", "expiry"),
+    [
+        ("AB_261225", 1798185600000, 1798185600000 * MS),
+        ("AB_261225", 0, None),
+        ("AB", 4133404800000, None),
+        ("AB", 0, None),
+    ],
+)
+def test_only_what_ends_has_an_expiry(make_view, native, date, expiry):
+    row = {"symbol": native, "status": "TRADING", "baseAsset": "A", "quoteAsset": "B", "deliveryDate": date}
+    (event,) = make_view("binance-usdm").read(f"{BASES['binance-usdm']}/exchangeInfo", {"symbols": [row]})
+    assert event.instrument.expiry == expiry
+
+
+def test_steps_and_the_smallest_size_are_told_apart(view):
+    filters = [
+        {"filterType": "PRICE_FILTER", "minPrice": "5", "tickSize": "0.1"},
+        {"filterType": "LOT_SIZE", "minQty": "0.005", "maxQty": "9", "stepSize": "0.001"},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "7", "maxQty": "8", "stepSize": "6"},
+    ]
+    row = {"symbol": "AB", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B", "filters": filters}
+    (event,) = view.read(f"{BASES[view.exchange]}/exchangeInfo", {"symbols": [row]})
+    found = event.instrument
+    assert (found.tick_size, found.lot_size, found.min_size) == (D("0.1"), D("0.001"), D("0.005"))
 
 
 def test_a_bad_row_of_the_list_costs_no_other(make_view):
@@ -245,20 +297,6 @@ def test_open_interest_is_asked_for(view):
 
 
 # Answers that are none
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [(-1003, "rate"), (-1121, "symbol"), (-2015, "credentials"), (-1021, "retry"), (-4021, "request")],
-)
-def test_errors_have_kinds(view, code, kind):
-    channel = view.channel("orderbook")
-    url = f"{BASES[view.exchange]}/depth?symbol={channel.native}"
-    (event,) = view.read(url, {"code": code, "msg": "No."}, channel)
-    assert isinstance(event, Rejected)
-    assert (event.kind, event.channels) == (kind, (channel,))
-    assert event.reason.startswith(f"{code} No.")
-    assert ("clock" in event.reason) == (code == -1021)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"[5]", b'{"code":"x"}', b"<html>", b'{"symbols":5}'])

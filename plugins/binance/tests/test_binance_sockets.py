@@ -87,6 +87,7 @@ def test_environments(settings, environment, socket, rest):
         (UsdmSettings, {"snapshot_limit": 250}, "snapshot_limit"),
         (UsdmSettings, {"streams_per_connection": 1025}, "streams_per_connection"),
         (SpotSettings, {"open_interest_seconds": 0.0}, "open_interest_seconds"),
+        (UsdmSettings, {"dials_per_five_minutes": 0}, "dials_per_five_minutes"),
         (SpotSettings, {"url": "http://here"}, "url"),
     ],
 )
@@ -213,6 +214,12 @@ def test_limits_stay_below_what_binance_allows():
         assert limits["request"].per_connection
         assert limits["weight"].amount < weight
         assert (limits["dial"].amount, limits["dial"].seconds) == (300, 300.0)
+
+
+@pytest.mark.parametrize("form", [SpotSettings, UsdmSettings, CoinmSettings])
+def test_how_often_may_be_dialled_is_a_setting(form):
+    (dial,) = [limit for limit in plugin.spot.limits(form(dials_per_five_minutes=40)) if limit.scope == "dial"]
+    assert (dial.amount, dial.seconds) == (40, 300.0)
 
 
 def test_hosts_tell_the_markets_apart():

@@ -13,6 +13,7 @@ import pytest
 
 from tickhive.channels import DataType
 from tickhive.plugin.venue import Hangup, Send, VenueOptions
+from tickhive.simulation.tape import Fill
 from tickhive_binance.venue import BinanceVenue
 from tickhive_binance.venue_login import API_KEY, API_SECRET
 
@@ -204,11 +205,19 @@ def test_a_listen_key_lives_an_hour_from_its_last_renewal(market: str) -> None:
     assert desk.ask("DELETE", path)[1]["code"] == -1125
 
 
-def test_keys_expire_on_demand() -> None:
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ("", ["listenKeyExpired"]),
+        ("&events=ORDER_TRADE_UPDATE/listenKeyExpired", ["listenKeyExpired"]),
+        ("&events=ORDER_TRADE_UPDATE/ACCOUNT_UPDATE", []),
+    ],
+)
+def test_the_end_of_a_key_is_told_to_those_who_chose_it(chosen: str, told: list[str]) -> None:
     desk = Desk("usdm")
-    desk.listen()
+    desk.dial(f"/private/ws?listenKey={desk.listen_key()}{chosen}")
     desk.venue.expire_listen_keys()
-    assert [told["e"] for told in desk.wait(0)] == ["listenKeyExpired"]
+    assert [each["e"] for each in desk.wait(0)] == told
 
 
 @pytest.mark.parametrize(
@@ -293,7 +302,7 @@ def test_a_future_is_bought_and_sold(market: str) -> None:
     assert (held["s"], Decimal(held["pa"])) == (product.native, 20 if market == "coinm" else Decimal("0.02"))
     assert ("i" in changes[-1]) is (market == "coinm")
     risk = "/fapi/v3/positionRisk" if market == "usdm" else "/dapi/v1/positionRisk"
-    (row,) = desk.signed(risk)[1]
+    (row,) = [row for row in desk.signed(risk)[1] if Decimal(row["positionAmt"])]
     assert (row["positionAmt"], row["entryPrice"]) == (held["pa"], held["ep"])
     assert Decimal(held["ep"]) == pytest.approx(Decimal(orders[-1]["o"]["ap"]), rel=Decimal("1e-3"))
     desk.account.place_order(product, "SELL", "20" if market == "coinm" else "0.02")
@@ -310,12 +319,131 @@ def test_a_future_is_bought_and_sold(market: str) -> None:
     assert abs(gained - worth) < Decimal("0.000001")
     trades = desk.signed(SIGNED[market]["trades"], symbol=product.native)[1]
     assert [(row["id"], row["qty"], row["realizedPnl"]) for row in trades] == [(f["t"], f["l"], f["rp"]) for f in fills]
-    assert desk.signed(risk)[1] == []
+    # COIN-M lists every instrument.
+    assert not any(Decimal(row["positionAmt"]) for row in desk.signed(risk)[1])
+    assert len(desk.signed(risk)[1]) == (0 if market == "usdm" else 2)
     assert desk.signed(SIGNED[market]["trades"])[1]["code"] == -1102
     which = {"symbol": product.native, "orderId": orders[0]["o"]["i"]}
     ended = desk.signed(SIGNED[market]["orders"].replace("openOrders", "order"), **which)[1]
     assert (ended["status"], ended["avgPrice"]) == ("FILLED", orders[-1]["o"]["ap"])
     assert desk.signed(SIGNED[market]["trades"], **which)[1] == trades[: len(orders) - 1]
+
+
+FIELDS = {
+    "spot": {
+        "trades": "symbol id orderId orderListId price qty quoteQty commission commissionAsset time isBuyer isMaker "
+        "isBestMatch",
+        "order": "symbol orderId orderListId clientOrderId price origQty executedQty cummulativeQuoteQty status "
+        "timeInForce type side stopPrice icebergQty time updateTime isWorking workingTime origQuoteOrderQty "
+        "selfTradePreventionMode",
+        "account": "makerCommission takerCommission buyerCommission sellerCommission commissionRates canTrade "
+        "canWithdraw canDeposit brokered requireSelfTradePrevention preventSor updateTime accountType balances "
+        "permissions uid",
+    },
+    "usdm": {
+        "trades": "buyer commission commissionAsset id maker orderId price qty quoteQty realizedPnl side positionSide "
+        "symbol time",
+        "order": "avgPrice clientOrderId cumQuote executedQty orderId origQty origType price reduceOnly side "
+        "positionSide status stopPrice closePosition symbol time timeInForce type updateTime workingType priceProtect "
+        "priceMatch selfTradePreventionMode goodTillDate",
+        "account": "totalInitialMargin totalMaintMargin totalWalletBalance totalUnrealizedProfit totalMarginBalance "
+        "totalPositionInitialMargin totalOpenOrderInitialMargin totalCrossWalletBalance totalCrossUnPnl "
+        "availableBalance maxWithdrawAmount assets positions",
+        "asset": "asset walletBalance unrealizedProfit marginBalance maintMargin initialMargin positionInitialMargin "
+        "openOrderInitialMargin crossWalletBalance crossUnPnl availableBalance maxWithdrawAmount updateTime",
+        "held": "symbol positionSide positionAmt unrealizedProfit isolatedMargin notional isolatedWallet initialMargin "
+        "maintMargin updateTime",
+        "position": "symbol positionSide positionAmt entryPrice breakEvenPrice markPrice unRealizedProfit "
+        "liquidationPrice isolatedMargin notional marginAsset isolatedWallet initialMargin maintMargin "
+        "positionInitialMargin openOrderInitialMargin adl bidNotional askNotional updateTime",
+        "balance": "accountAlias asset balance crossWalletBalance crossUnPnl availableBalance maxWithdrawAmount "
+        "marginAvailable updateTime",
+    },
+    "coinm": {
+        "trades": "symbol id orderId pair side price qty realizedPnl marginAsset baseQty commission commissionAsset "
+        "time positionSide buyer maker",
+        "order": "avgPrice clientOrderId cumBase executedQty orderId origQty origType price reduceOnly side "
+        "positionSide status stopPrice closePosition symbol pair time timeInForce type updateTime workingType "
+        "priceProtect priceMatch selfTradePreventionMode",
+        "account": "assets positions canDeposit canTrade canWithdraw feeTier updateTime",
+        "asset": "asset walletBalance unrealizedProfit marginBalance maintMargin initialMargin positionInitialMargin "
+        "openOrderInitialMargin maxWithdrawAmount crossWalletBalance crossUnPnl availableBalance updateTime",
+        "held": "symbol positionAmt initialMargin maintMargin unrealizedProfit positionInitialMargin "
+        "openOrderInitialMargin leverage isolated positionSide entryPrice breakEvenPrice maxQty updateTime",
+        "position": "symbol positionAmt entryPrice breakEvenPrice markPrice unRealizedProfit liquidationPrice leverage "
+        "maxQty marginType isolatedMargin isAutoAddMargin positionSide updateTime",
+        "balance": "accountAlias asset balance withdrawAvailable crossWalletBalance crossUnPnl availableBalance "
+        "updateTime",
+    },
+}
+"""The fields of the documentation's example answers, see ``venue_signed``."""
+
+
+@pytest.mark.parametrize("market", FIELDS)
+def test_the_account_is_told_in_the_documented_fields(market: str) -> None:
+    desk, paths = Desk(market), SIGNED[market]
+    desk.account.place_order(desk.product, "BUY", "20" if market == "coinm" else "0.02")
+    desk.wait(60)
+    desk.account.place_order(desk.product, "BUY", "20" if market == "coinm" else "0.02", "1")
+    account = desk.signed(paths["account"])[1]
+    found = {
+        "trades": desk.signed(paths["trades"], symbol=desk.product.native)[1][0],
+        "order": desk.signed(paths["orders"])[1][0],
+        "account": account,
+    }
+    if market != "spot":
+        version = paths["account"].removesuffix("account")
+        held = [row for row in desk.signed(f"{version}positionRisk")[1] if Decimal(row["positionAmt"])]
+        found |= {"asset": account["assets"][0], "held": account["positions"][0], "position": held[0]}
+        found["balance"] = desk.signed(f"{version}balance")[1][0]
+    assert {name: set(row) for name, row in found.items()} == {k: set(v.split()) for k, v in FIELDS[market].items()}
+
+
+_DAY_MS = 24 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("market", "asked", "code"),
+    [
+        ("spot", {"startTime": 0, "endTime": _DAY_MS}, None),
+        ("spot", {"startTime": 0, "endTime": _DAY_MS + 1}, -1127),
+        ("spot", {"fromId": 1, "orderId": 2}, None),
+        ("spot", {"fromId": 1, "startTime": 2}, -1128),
+        ("spot", {"orderId": 1, "startTime": 2}, -1128),
+        ("usdm", {"startTime": -7 * _DAY_MS, "endTime": 0}, None),
+        ("usdm", {"startTime": -7 * _DAY_MS - 1, "endTime": 0}, -1127),
+        ("usdm", {"startTime": -91 * _DAY_MS}, -4166),
+        ("usdm", {"fromId": 1, "endTime": 2}, -1128),
+        ("usdm", {"symbol": None, "pair": "BTCUSD"}, -1102),
+        ("coinm", {"startTime": -91 * _DAY_MS}, None),
+        ("coinm", {"symbol": None, "pair": "BTCUSD"}, None),
+        ("coinm", {"pair": "BTCUSD"}, -1128),
+        ("coinm", {"symbol": None, "pair": "BTCUSD", "fromId": 1}, -1128),
+        ("coinm", {"symbol": None}, -1102),
+    ],
+)
+def test_how_an_accounts_trades_may_be_asked_for(market: str, asked: dict[str, Any], code: int | None) -> None:
+    """Times are ms from now."""
+    desk = Desk(market)
+    now = desk.at // 1_000_000
+    query = {"symbol": desk.product.native} | asked
+    query = {
+        name: now + value if name.endswith("Time") else value for name, value in query.items() if value is not None
+    }
+    body = desk.signed(SIGNED[market]["trades"], **query)[1]
+    assert (body["code"] if isinstance(body, dict) else None) == code
+
+
+@pytest.mark.parametrize("market", ["usdm", "coinm"])
+def test_without_a_time_trades_of_seven_days_are_listed(market: str) -> None:
+    desk = Desk(market, speed=1e-6)
+    desk.account.place_order(desk.product, "BUY", "20" if market == "coinm" else "0.02")
+    desk.account.traded(desk.product, [Fill(desk.at, "buy", 1, 10**9, 1, 77)])
+    path, symbol = SIGNED[market]["trades"], desk.product.native
+    assert [row["id"] for row in desk.signed(path, symbol=symbol)[1]] == [77]
+    desk.wait(7 * 24 * HOUR + 1)
+    assert desk.signed(path, symbol=symbol)[1] == []
+    assert [row["id"] for row in desk.signed(path, symbol=symbol, fromId=70)[1]] == [77]
 
 
 @pytest.mark.parametrize("market", ["spot", "usdm", "coinm"])

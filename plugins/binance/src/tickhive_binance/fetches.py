@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 from msgspec import Raw
 
@@ -25,5 +27,8 @@ def fetch_for(
     method: str = "GET",
     version: str = "",
 ) -> Fetch:
-    """Ask for a path at its weight."""
-    return Fetch(settings.rest(path, version), method=method, costs={WEIGHT: weight}, channel=channel)
+    """Ask for a path at its weight. Names outside ASCII are percent-encoded here: Binance wants that done before a
+    request is signed (changelog of 2026-01-15).
+    """
+    address = settings.rest(quote(path, safe="/?&=#"), version)
+    return Fetch(address, method=method, costs={WEIGHT: weight}, channel=channel)

@@ -21,9 +21,6 @@ from tickhive_binance.market import Market
 from tickhive_binance.values import above_zero
 
 _DATED = re.compile(r"[^_]+_(?P<day>\d{6})")
-_NEVER = 4_133_404_800_000
-"""The delivery date of what is never delivered, ms."""
-
 _STATUS: dict[str, InstrumentStatus] = {
     "TRADING": "live",
     "PENDING_TRADING": "preopen",
@@ -149,4 +146,5 @@ def contract(exchange: str, market: Market, row: ContractRow, known: InstrumentT
 
 
 def _expiry(millis: int, kind: InstrumentType) -> int | None:
-    return millis * NS_PER_MS if kind == "future" and 0 < millis < _NEVER else None
+    """When a dated contract ends; perpetuals carry a date in 2100."""
+    return millis * NS_PER_MS if kind == "future" and millis > 0 else None

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from tickhive.plugin import Credentials, Fetch, hookimpl
 
-SIGNED = frozenset(("account", "positionRisk", "openOrders", "order"))
+SIGNED = frozenset(("account", "positionRisk", "openOrders", "order", "myTrades", "userTrades"))
 """The REST requests that are signed, by the end of their path."""
 KEYED = frozenset(("listenKey", "historicalTrades"))
 """Those that carry the key alone."""

@@ -42,6 +42,10 @@ class Market:
     history: str
     """The REST path that gives missed trades by their id, ``history_weight`` for ``history_rows`` of them."""
     history_weight: int
+    fills: str
+    """The REST path that gives an account's fills of one symbol, at ``fills_weight``, of at most ``fills_hours``."""
+    fills_weight: int
+    fills_hours: int
     history_rows: int = 1000
     intervals: Sequence[str] = _MINUTES
     split: bool = False
@@ -87,6 +91,9 @@ SPOT = Market(
     weight=5_700,
     history="historicalTrades",
     history_weight=25,
+    fills="myTrades",
+    fills_weight=20,
+    fills_hours=24,
     intervals=("1s", *_MINUTES),
     other_hosts=(
         "data-stream.binance.vision", "data-api.binance.vision", "api-gcp.binance.com", "api1.binance.com",
@@ -111,6 +118,9 @@ USDM = Market(
     weight=2_300,
     history="aggTrades",
     history_weight=20,
+    fills="userTrades",
+    fills_weight=5,
+    fills_hours=168,
     split=True,
     family=1,
     other_hosts=("ws-fapi.binance.com",),
@@ -129,6 +139,9 @@ COINM = Market(
     weight=2_300,
     history="aggTrades",
     history_weight=20,
+    fills="userTrades",
+    fills_weight=20,
+    fills_hours=168,
     contracts=True,
     family=2,
     other_hosts=("ws-dapi.binance.com",),

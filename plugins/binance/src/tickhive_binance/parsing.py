@@ -31,7 +31,7 @@ from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Int64, Text, brief
 from tickhive_binance.account import EVENTS as ACCOUNT_EVENTS
 from tickhive_binance.codes import kind_of, reason_of
 from tickhive_binance.instruments import ContractRow, contract
-from tickhive_binance.streams import LISTINGS, Memory, remember, target_for
+from tickhive_binance.streams import LISTINGS, Memory, remember, target_for, word_of
 
 _NAME_AT = len(b'{"stream":"')
 
@@ -143,19 +143,20 @@ def _combined(session: SessionView, name: str, frame: bytes, data: bytes, at: in
 
 
 def _payload(session: SessionView, name: str, data: bytes, at: int) -> Sequence[Event]:
-    """One payload or an array of them, known by what they say of themselves."""
+    """One payload or an array of them, known by what they say of themselves; under a name they are what it says."""
+    word = word_of(name)
     if data[:1] != b"[":
-        return _row(session, name, data, at)
+        return _row(session, name, word, data, at)
     events: list[Event] = []
     for raw in _rows(data):
         try:
-            events += _row(session, name, bytes(raw), at)
+            events += _row(session, name, word, bytes(raw), at)
         except UNREADABLE as error:
             events.append(Malformed(f"{name or 'a row'}: {brief(error)}"))
     return events
 
 
-def _row(session: SessionView, name: str, data: bytes, at: int) -> Sequence[Event]:
+def _row(session: SessionView, name: str, word: str, data: bytes, at: int) -> Sequence[Event]:
     glance = _glance(data)
     market = session.settings.market
     if glance.st and market.family and glance.st != market.family:
@@ -170,7 +171,9 @@ def _row(session: SessionView, name: str, data: bytes, at: int) -> Sequence[Even
     kind = _KINDS.get(glance.e, "")
     if not glance.e and glance.s and glance.u is not None:
         kind = "bookTicker"
-    target = target_for(session, name, kind, glance.native, whole=False) if kind else None
+    # Several streams share an event: books with RPI orders say `depthUpdate` too, and are numbered by themselves.
+    meant = kind and (not name or kind == word)
+    target = target_for(session, name, kind, glance.native, whole=False) if meant else None
     if target is None:
         return [Unknown(f"{name or 'a payload'}: event {glance.e or 'without a name'}"[:160])]
     return target.build(target.decode(data), target, session.exchange, at)
@@ -179,7 +182,7 @@ def _row(session: SessionView, name: str, data: bytes, at: int) -> Sequence[Even
 def _listing(session: SessionView, data: bytes, at: int) -> Sequence[Event]:
     """``!contractInfo`` tells of all instruments: what was asked for by name, or all where a channel is for all."""
     row = _contract_row(data)
-    channels = session.memory.asked.get(LISTINGS)
+    channels = session.memory.carried(LISTINGS)
     if channels and not any(channel.native == row.s or channel.symbol == EVERY for channel in channels):
         return ()
     found = contract(session.exchange, session.settings.market, row, session.instruments)
@@ -201,6 +204,7 @@ def _confirmed(session: SessionView, said: _Envelope) -> Sequence[Event]:
 
 
 def _refused(session: SessionView, said: _Envelope) -> Sequence[Event]:
-    """An error, bare or wrapped; only some name the request."""
+    """An error, bare or wrapped; only some name the request, and only the WebSocket API tells a status."""
     error = said.error if said.error is not None else _Error(said.code or 0, said.msg)
-    return [Rejected(reason_of(error.code, error.msg), kind_of(error.code), None if said.id is None else str(said.id))]
+    id = None if said.id is None else str(said.id)
+    return [Rejected(reason_of(error.code, error.msg), kind_of(error.code, said.status), id)]

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from string import ascii_letters
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
 
 from tickhive.channels import Channel, DataType
-from tickhive.events import BookSnapshot, Candle, Gap, InstrumentUpdate, Level, OpenInterest, Trade
-from tickhive.plugin import (
-    Answer,
-    Dial,
-    Event,
-    Fetch,
-    Limit,
-    Malformed,
-    Poll,
-    Rejected,
-    Request,
-    SessionView,
-    Unknown,
-    hookimpl,
-)
-from tickhive.plugin.reading import (
-    NS_PER_MS,
-    UNREADABLE,
-    Int64,
-    Millis,
-    Numeral,
-    Text,
-    brief,
-    exact,
-    positive,
-    read_rows,
-    whole_number,
-)
+from tickhive.events import BookSnapshot, Candle, Gap, Level, OpenInterest, Trade
+from tickhive.plugin import Answer, Event, Fetch, Limit, Poll, Rejected, Request, SessionView, hookimpl
+from tickhive.plugin.answers import Answered, Read, read_answer
+from tickhive.plugin.paging import candle_span, lost_ids, missed_candles, missed_trades, onwards
+from tickhive.plugin.reading import NS_PER_MS, UNREADABLE, Int64, Millis, Numeral, Text, exact, positive
+from tickhive_binance.account_fills import READERS as FILL_READERS
+from tickhive_binance.account_fills import missed_fills
 from tickhive_binance.account_rest import READERS as ACCOUNT_READERS
 from tickhive_binance.account_rest import account_snapshot, listen_key, order_details
-from tickhive_binance.codes import kind_of, reason_of
+from tickhive_binance.codes import LIMITED, kind_of, listed_kind, reason_of
 from tickhive_binance.fetches import WEIGHT, fetch_for, rows_of
 from tickhive_binance.instruments import InstrumentRow, instrument
 from tickhive_binance.market import weight_of
@@ -51,18 +28,13 @@ from tickhive_binance.values import moment
 
 CANDLES_PER_PAGE = 1000
 
-_MINUTE = 60_000
-_SPANS = {"s": 1_000, "m": _MINUTE, "h": 60 * _MINUTE, "d": 1_440 * _MINUTE, "w": 10_080 * _MINUTE,
-          "M": 31 * 1_440 * _MINUTE}  # fmt: skip
-"""How long an interval may last, ms."""
-
 
 @hookimpl
 def limits(settings: BinanceSettings) -> Sequence[Limit]:
     """Sockets, messages on each, and the weight of REST requests, all by IP address."""
     market = settings.market
     return (
-        Limit("dial", 300, 300.0),
+        Limit("dial", settings.dials_per_five_minutes, 300.0),
         Limit("request", market.messages, 1.0, per_connection=True),
         Limit(WEIGHT, market.weight, 60.0),
     )
@@ -105,48 +77,34 @@ def heartbeat(session: SessionView) -> Sequence[Request | Fetch]:
 @hookimpl
 def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
     """Missed trades from the first on, with the one known before, which shows that nothing lies between; missed candles
-    with one from either side of the gap; and how an order ended that is open no more.
+    with one from either side of the gap; an account's missed fills of a symbol; and how an order ended that is open no
+    more.
 
     ``trade:agg`` is refilled execution by execution, by their numbers. ``trade:raw`` takes an account's key.
     """
     settings: BinanceSettings = session.settings
     if channel.data_type is DataType.ORDER:
         return order_details(session, channel, gap)
+    if channel.data_type is DataType.FILL:
+        return missed_fills(session, channel, gap)
     if channel.data_type is DataType.CANDLE and gap.start is not None and gap.end is not None:
-        step = _span(channel.params)
+        step = candle_span(channel.params)[1]
         return _candles(settings, channel, gap.start // NS_PER_MS - step, gap.end // NS_PER_MS + step)
-    if channel.data_type is not DataType.TRADE or not settings.backfill_trades:
+    lost, raw = lost_ids(gap, settings.backfill_trades), channel.params == "raw"
+    if channel.data_type is not DataType.TRADE or lost is None or (raw and not session.account):
         return None
-    first, last = whole_number(gap.first_id), whole_number(gap.last_id)
-    if first is None or last is None:
-        return None
-    path = settings.market.history
-    if channel.params == "raw":
-        if not session.account:
-            return None
-        path = "historicalTrades"
-    return _trades(settings, channel, path, max(first - 1, last - settings.backfill_trades, 0), last)
-
-
-def _span(interval: str) -> int:
-    """How long an interval may last, ms: a month 31 days."""
-    digits = interval.rstrip(ascii_letters)
-    return int(digits) * _SPANS[interval[len(digits) :]]
-
-
-def _trades(settings: BinanceSettings, channel: Channel, path: str, first: int, last: int) -> Fetch:
-    """Trades from ``first`` on. The fragment stays here (HTTP never sends one): it tells ``read`` where to stop."""
-    rows = settings.market.history_rows
-    weight: float = settings.market.history_weight
-    if settings.market.futures and path == "historicalTrades":
-        rows, weight = 500, 20
+    market, (first, last) = settings.market, lost
+    path, rows, weight = market.history, market.history_rows, market.history_weight
+    if raw:
+        path, rows, weight = "historicalTrades", 500, 20
+    # The fragment stays here (HTTP never sends one): it tells `read` where to stop.
     query = f"symbol={channel.native}&fromId={first}&limit={rows}#until={last}"
     return fetch_for(settings, f"{path}?{query}", channel, weight=weight)
 
 
 def _candles(settings: BinanceSettings, channel: Channel, first: int, last: int) -> Fetch:
     """Candles that open at ``first`` or later; the walk ends behind ``last``. Both are ms."""
-    shortest = _span(channel.params) * (28 if channel.params.endswith("M") else 31) // 31
+    shortest, _ = candle_span(channel.params)
     limit = max(1, min(CANDLES_PER_PAGE, (last - first) // shortest + 2))
     weight = weight_of(settings.market.kline_weights, limit)
     query = f"symbol={channel.native}&interval={channel.params}&startTime={first}&limit={limit}#until={last}"
@@ -210,136 +168,111 @@ _interest = msgspec.json.Decoder(_Interest).decode
 
 @hookimpl
 def refused(answer: Answer) -> Rejected | None:
-    """An HTTP error whose body names a code means what the code does: a wrong signature is told by 400."""
+    """An HTTP error whose body names a code means what the code does: a wrong signature is told by 400. The status
+    decides of limits, and of a failing server's answer (5xx) whose code is not listed.
+    """
     try:
         failure = _failure(answer.body)
     except UNREADABLE:
         return None
-    if not failure.code or answer.status in (418, 429):
+    if not failure.code or answer.status in LIMITED:
+        return None
+    if answer.status >= 500 and listed_kind(failure.code) is None:
         return None
     return Rejected(reason_of(failure.code, failure.msg), kind_of(failure.code))
 
 
-@hookimpl
-def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequence[Event | Dial | Fetch]:
-    """Read an answer. A bad row is Malformed by itself; the good ones beside it are kept."""
-    url = urlsplit(fetch.url)
-    name = url.path.rpartition("/")[2]
-    reader = _READERS.get(name)
-    if reader is None:
-        return [Unknown(f"answer of {url.path[:80]}")]
-    query = dict(parse_qsl(url.query)) | dict(parse_qsl(url.fragment))
+def _unwrap(answer: Answer) -> bytes | Rejected:
     body = answer.body
-    try:
-        if body.lstrip()[:1] == b"{" and (failure := _failure(body)).code < 0:
-            channel = fetch.channel
-            # An account's stream goes on when its snapshot is refused.
-            asked = (channel,) if channel is not None and not channel.data_type.private else ()
-            return [Rejected(reason_of(failure.code, failure.msg), kind_of(failure.code), None, asked)]
-        return reader(session, fetch, body, query, at)
-    except UNREADABLE as error:
-        return [Malformed(f"answer of {url.path[:80]}: {brief(error)}")]
+    if body.lstrip()[:1] == b"{" and (failure := _failure(body)).code < 0:
+        return Rejected(reason_of(failure.code, failure.msg), kind_of(failure.code))
+    return body
 
 
-def _read_instruments(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event]:
-    market, exchange = session.settings.market, session.exchange
-    events: list[Event] = []
-    for raw in _listing(body).symbols:
-        try:
-            row = _instrument_row(raw)
-            found = instrument(exchange, market, row)
-        except UNREADABLE as error:
-            events.append(Malformed(f"exchangeInfo: {brief(error)}"))
-            continue
-        if found is None:
-            events.append(Unknown(f"instrument {row.symbol}"))
-        else:
-            events.append(InstrumentUpdate(exchange, found.symbol, None, at, found))
-    return events
+@hookimpl
+def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Read:
+    """Read an answer. A bad row is Malformed by itself; the good ones beside it are kept."""
+    return read_answer(_READERS, session, fetch, answer, at, _unwrap)
 
 
-def _read_book(session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int) -> Sequence[Event]:
-    native, book = query.get("symbol", ""), _book(body)
-    symbol, time = session.instruments.symbols.get(native, native), moment(book.t)
-    return [BookSnapshot(session.exchange, symbol, time, at, book.bids, book.asks, book.last_update_id)]
+def _read_instruments(answered: Answered[bytes]) -> Read:
+    session = answered.session
+
+    def one(raw: Raw) -> Sequence[Event]:
+        row = _instrument_row(raw)
+        return [answered.listed(instrument(session.exchange, session.settings.market, row), row.symbol)]
+
+    return answered.rows(_listing(answered.content).symbols, one)
 
 
-def _read_trades(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event | Fetch]:
-    """A page of trades, oldest first, and the next page when the gap goes on."""
-    native = query.get("symbol", "")
-    symbol, exchange = session.instruments.symbols.get(native, native), session.exchange
-    merged = urlsplit(fetch.url).path.endswith("aggTrades")
-    build = kinds(session.settings.market)["aggTrade"].build
-    target = Target(_merged_row, build, symbol)
-    ids: list[int] = []
+def _read_book(answered: Answered[bytes]) -> Read:
+    book, symbol = _book(answered.content), answered.symbol(answered.query.get("symbol", ""))
+    about = answered.session.exchange, symbol, moment(book.t), answered.at
+    return [BookSnapshot(*about, book.bids, book.asks, book.last_update_id)]
 
-    def one(raw: bytes) -> Sequence[Event]:
-        if merged:
-            aggregate = _merged_row(raw)
-            ids.append(aggregate.a)
-            return build(aggregate, target, exchange, at)
+
+def _read_trades(answered: Answered[bytes]) -> Read:
+    """A page of trades, oldest first."""
+    symbol, exchange, at = answered.symbol(answered.query.get("symbol", "")), answered.session.exchange, answered.at
+
+    def one(raw: Raw) -> Sequence[Event]:
         row = _past_trade(raw)
-        ids.append(row.id)
         price, size = positive[row.price], positive[row.qty]
         side: Any = "sell" if row.is_buyer_maker else "buy"
         return [Trade(exchange, symbol, row.time * NS_PER_MS, at, str(row.id), side, price, size)]
 
-    events: list[Event | Fetch] = [*read_rows(rows_of(body), one, "trades")]
-    for event in events:
-        if isinstance(event, Trade):
-            event.late = True
-    until, first, channel = whole_number(query.get("until")), whole_number(query.get("fromId")), fetch.channel
-    full = len(ids) >= (whole_number(query.get("limit")) or 1)
-    # A page that does not lead upwards would be asked for for ever.
-    if full and channel is not None and until is not None and first is not None and first <= ids[-1] < until:
-        path = urlsplit(fetch.url).path.rpartition("/")[2]
-        events.append(_trades(session.settings, channel, path, ids[-1] + 1, until))
-    return events
+    return missed_trades(answered, rows_of(answered.content), one, above="fromId")
 
 
-def _read_candles(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event | Fetch]:
+def _read_merged(answered: Answered[bytes]) -> Read:
+    """A page of trades as the stream ``aggTrade`` tells them, oldest first."""
+    build = kinds(answered.session.settings.market)["aggTrade"].build
+    target = Target(_merged_row, build, answered.symbol(answered.query.get("symbol", "")))
+
+    def one(raw: Raw) -> Sequence[Event]:
+        return build(_merged_row(raw), target, answered.session.exchange, answered.at)
+
+    return missed_trades(answered, rows_of(answered.content), one, above="fromId")
+
+
+def _read_candles(answered: Answered[bytes]) -> Read:
     """A page of candles, oldest first, and the next page when the gap goes on. The last one may still run."""
-    native, interval = query.get("symbol", ""), query.get("interval", "")
-    symbol, volume = session.instruments.symbols.get(native, native), volumes(session.settings.market)
-    starts: list[int] = []
+    session, at, query = answered.session, answered.at, answered.query
+    symbol, interval, volume = (
+        answered.symbol(query.get("symbol", "")),
+        query.get("interval", ""),
+        volumes(session.settings.market),
+    )
 
-    def one(raw: bytes) -> Sequence[Event]:
+    def one(raw: Raw) -> Sequence[Event]:
         row = _candle_row(raw)
-        starts.append(row.start)
         prices = exact(row.open), exact(row.high), exact(row.low), exact(row.close)
         about = session.exchange, symbol, None, at, interval, row.start * NS_PER_MS
-        closed = row.end * NS_PER_MS < at
-        return [Candle(*about, *prices, *volume(row.volume, row.quote_volume), closed, late=True)]
+        return [Candle(*about, *prices, *volume(row.volume, row.quote_volume), row.end * NS_PER_MS < at)]
 
-    events: list[Event | Fetch] = [*read_rows(rows_of(body), one, "klines")]
-    until, first, channel = whole_number(query.get("until")), whole_number(query.get("startTime")), fetch.channel
-    full = len(starts) >= (whole_number(query.get("limit")) or 1)
-    if full and channel is not None and until is not None and first is not None and first <= starts[-1] < until:
-        events.append(_candles(session.settings, channel, starts[-1] + 1, until))
+    rows = rows_of(answered.content)
+    events = missed_candles(answered, rows, one)
+    starts = [event.start // NS_PER_MS for event in events if isinstance(event, Candle)]
+    first, until = onwards(answered, rows, starts, above="startTime"), answered.number("until")
+    if first is not None and until is not None and answered.channel is not None:
+        events.append(_candles(session.settings, answered.channel, first, until))
     return events
 
 
-def _read_interest(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event]:
-    row = _interest(body)
-    symbol, amount = session.instruments.symbols.get(row.symbol, row.symbol), exact(row.open_interest)
+def _read_interest(answered: Answered[bytes]) -> Read:
+    row, session = _interest(answered.content), answered.session
+    amount = exact(row.open_interest)
     base = None if session.settings.market.contracts else amount
-    return [OpenInterest(session.exchange, symbol, moment(row.time), at, amount, base)]
+    return [OpenInterest(session.exchange, answered.symbol(row.symbol), moment(row.time), answered.at, amount, base)]
 
 
-_READERS: dict[str, Callable[..., Sequence[Event | Dial | Fetch]]] = {
+_READERS: dict[str, Callable[[Answered[bytes]], Read]] = {
     "exchangeInfo": _read_instruments,
     "depth": _read_book,
-    "aggTrades": _read_trades,
+    "aggTrades": _read_merged,
     "historicalTrades": _read_trades,
     "klines": _read_candles,
     "openInterest": _read_interest,
     **ACCOUNT_READERS,
+    **FILL_READERS,
 }

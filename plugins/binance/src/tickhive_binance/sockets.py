@@ -5,40 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from attrs import define, evolve, field
+from attrs import evolve
 
 from tickhive.channels import Channel, DataType
 from tickhive.plugin import Credentials, Dial, Heartbeat, Request, SessionView, hookimpl
+from tickhive.plugin.spreading import Seat, Shard, spread
+from tickhive.plugin.subscribed import by_name
 from tickhive_binance.account_rest import LISTEN_KEY_SECONDS, listen_key
 from tickhive_binance.login import user_data_request
 from tickhive_binance.settings import BinanceSettings
-from tickhive_binance.streams import ACCOUNT, Memory, Stream, stream_for
+from tickhive_binance.streams import ACCOUNT, Memory, stream_for
 
 STREAMS_PER_REQUEST = 50
 LIFETIME_SECONDS = 86_100.0
 """Binance cuts every socket after 24 hours; five minutes are kept in hand."""
 HEARTBEAT = Heartbeat(after=30.0)
 """Binance pings; a ping of ours finds a dead line sooner, and counts as one message."""
-
-
-@define
-class _Shard:
-    """One socket being filled."""
-
-    key: str
-    place: str
-    most: int
-    channels: list[Channel] = field(factory=list)
-    streams: set[str] = field(factory=set)
-
-    def takes(self, stream: Stream) -> bool:
-        """Tell whether there is room for one more stream."""
-        return self.place == stream.place and (stream.name in self.streams or len(self.streams) < self.most)
-
-    def add(self, channel: Channel, stream: Stream) -> None:
-        """Put a channel on this socket."""
-        self.channels.append(channel)
-        self.streams.add(stream.name)
 
 
 @hookimpl
@@ -50,29 +32,10 @@ def connect(
     ValueError names the first channel that the market does not have, or not together with another, or not without a
     whole API key.
     """
-    wanted = {channel: stream_for(channel, settings) for channel in channels}
+    streams = {channel: stream_for(channel, settings) for channel in channels}
     _refuse(channels, settings, credentials)
-    most, shards = settings.streams_per_connection, list[_Shard]()
-    homes: dict[str, _Shard] = {}
-
-    def place(channel: Channel, stream: Stream, shard: _Shard) -> None:
-        homes.setdefault(stream.name, shard).add(channel, stream)
-
-    for dial in dials:
-        shard = _Shard(dial.key, dial.key.partition("-")[0], most)
-        for channel in dial.channels:
-            stream = wanted.get(channel)
-            if stream is not None and shard.takes(stream):
-                place(channel, wanted.pop(channel), shard)
-        if shard.channels:
-            shards.append(shard)
-    for channel, stream in wanted.items():
-        home = homes.get(stream.name) or next((shard for shard in shards if shard.takes(stream)), None)
-        if home is None:
-            home = _Shard(_free_key(stream.place, shards), stream.place, most)
-            shards.append(home)
-        place(channel, stream, home)
-    return [_dial(shard, settings) for shard in shards]
+    seats = {channel: Seat(stream.place, stream.name) for channel, stream in streams.items()}
+    return [_dial(shard, settings) for shard in spread(seats, dials, settings.streams_per_connection)]
 
 
 def _refuse(channels: Iterable[Channel], settings: BinanceSettings, credentials: Credentials | None) -> None:
@@ -96,17 +59,12 @@ def _refuse(channels: Iterable[Channel], settings: BinanceSettings, credentials:
                                  "the WebSocket API; set url")  # fmt: skip
 
 
-def _free_key(place: str, shards: Iterable[_Shard]) -> str:
-    taken = {shard.key for shard in shards}
-    return next(key for number in range(1, len(taken) + 2) if (key := f"{place}-{number}") not in taken)
-
-
-def _dial(shard: _Shard, settings: BinanceSettings) -> Dial:
+def _dial(shard: Shard, settings: BinanceSettings) -> Dial:
     market = settings.market
     dial = Dial(
         key=shard.key,
         urls=(settings.socket(f"/{shard.place}/stream" if market.split else "/stream"),),
-        channels=tuple(shard.channels),
+        channels=shard.channels,
         heartbeat=HEARTBEAT,
         lifetime=LIFETIME_SECONDS,
         patience=settings.snapshot_patience_seconds,
@@ -134,15 +92,10 @@ def subscribe(
     channels without a word.
     """
     remembered: Memory = session.memory
-    streams: dict[str, list[Channel]] = {}
-    private: list[Channel] = []
-    for channel in channels:
-        stream = stream_for(channel, session.settings)
-        remembered.add(channel, stream)
-        if stream is ACCOUNT:
-            private.append(channel)
-        else:
-            streams.setdefault(stream.name, []).append(channel)
+    streams = _streams(session, channels)
+    private = streams.pop(ACCOUNT.name, [])
+    remembered.account.update(channel.data_type for channel in private)
+    remembered.add(streams)
     requests = _requests(session, "SUBSCRIBE", streams)
     if private and credentials is not None and not session.settings.market.futures and not remembered.user_data:
         id = session.next_id()
@@ -153,21 +106,16 @@ def subscribe(
 @hookimpl
 def unsubscribe(session: SessionView, channels: Sequence[Channel]) -> Sequence[Request]:
     """Give channels up. A stream that others still need stays subscribed."""
-    streams: dict[str, list[Channel]] = {}
-    for channel in channels:
-        stream = stream_for(channel, session.settings)
-        if stream is not ACCOUNT:
-            streams.setdefault(stream.name, []).append(channel)
-    gone = {name: leaving for name, leaving in streams.items() if _release(session, leaving)}
-    requests = _requests(session, "UNSUBSCRIBE", gone)
+    streams = _streams(session, channels)
+    streams.pop(ACCOUNT.name, None)
+    requests = _requests(session, "UNSUBSCRIBE", session.memory.release(streams))
     session.memory.leaving.update(request.id for request in requests)
     return requests
 
 
-def _release(session: SessionView, channels: Sequence[Channel]) -> bool:
-    """Note that the channels of one stream are given up; whether nobody needs it now."""
-    remembered: Memory = session.memory
-    return [remembered.release(channel, stream_for(channel, session.settings)) for channel in channels][-1]
+def _streams(session: SessionView, channels: Iterable[Channel]) -> dict[str, list[Channel]]:
+    """The names of the streams that bring these; all of an account come by none."""
+    return by_name(channels, lambda channel: stream_for(channel, session.settings).name)
 
 
 def _requests(session: SessionView, method: str, streams: Mapping[str, Sequence[Channel]]) -> list[Request]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from tickhive.channels import Channel, DataType
 from tickhive.plugin import Event, SessionView
+from tickhive.plugin.subscribed import Subscribed
 from tickhive_binance.market import Market
 from tickhive_binance.pushes import Builder, Push, Target, decoder, kinds
 from tickhive_binance.settings import BinanceSettings, UsdmSettings
@@ -80,40 +81,29 @@ def _suffixes(market: Market) -> dict[tuple[DataType, str], str]:
     }
 
 
-@define
-class Memory:
-    """What one socket remembers.
+@define(eq=False)
+class Memory(Subscribed[str]):
+    """What one socket remembers, besides the channels behind each stream.
 
-    ``asked`` are the channels behind each stream, ``targets`` what to do with the frames of one, by the frame's first
-    bytes up to the end of the stream's name. ``leaving`` are the ids of requests that give streams up, ``account`` the
-    private data types asked for, ``user_data`` whether the account's events were subscribed on this socket.
+    ``targets`` is what to do with the frames of a stream, by the frame's first bytes up to the end of the stream's
+    name. ``leaving`` are the ids of requests that give streams up, ``account`` the private data types asked for,
+    ``user_data`` whether the account's events were subscribed on this socket.
     """
 
-    asked: dict[str, list[Channel]] = field(factory=dict)
     targets: dict[bytes, Target] = field(factory=dict)
     leaving: set[str] = field(factory=set)
     account: set[DataType] = field(factory=set)
     user_data: bool = False
 
-    def add(self, channel: Channel, stream: Stream) -> None:
-        """Note that a channel is asked for."""
-        if stream is ACCOUNT:
-            self.account.add(channel.data_type)
-            return
-        channels = self.asked.setdefault(stream.name, [])
-        if channel not in channels:
-            channels.append(channel)
+    def add(self, asked: Mapping[str, Iterable[Channel]]) -> None:
+        """Note that channels are asked for: their targets are made anew."""
+        super().add(asked)
         self.targets.clear()
 
-    def release(self, channel: Channel, stream: Stream) -> bool:
-        """Note that a channel is given up; false when others still need its stream."""
-        channels = self.asked.get(stream.name, [])
-        if channel in channels:
-            channels.remove(channel)
-        if not channels:
-            self.asked.pop(stream.name, None)
+    def release(self, leaving: Mapping[str, list[Channel]]) -> dict[str, list[Channel]]:
+        """Note that channels are given up: the targets of others on their streams are made anew."""
         self.targets.clear()
-        return not channels
+        return super().release(leaving)
 
     def wants(self, data_type: DataType) -> bool:
         """Whether this private data type was asked for; true where nobody here asked, as in a recording."""
@@ -129,11 +119,11 @@ def target_for(
     combined frames, not bare payloads.
     """
     native_of_name, _, rest = name.partition("@")
-    word, depth = kind or _word(rest), rest.partition("@")[0].removeprefix("depth")
+    word, depth = kind or word_of(name), rest.partition("@")[0].removeprefix("depth")
     known = kinds(session.settings.market).get(word)
     if known is None:
         return None
-    symbols, asked = session.instruments.symbols, session.memory.asked.get(name, ())
+    symbols, asked = session.instruments.symbols, session.memory.carried(name)
     native = native or native_of_name.upper()
     asked_by = [channel.symbol for channel in asked]
     if word == "indexPrice" and not asked:
@@ -153,7 +143,7 @@ def remember(session: SessionView, head: bytes, name: str, target: Target) -> No
     """Keep a target for the frames to come. Where nobody here asked, its instrument may become known later."""
     memory: Memory = session.memory
     native, _, rest = name.partition("@")
-    if name not in memory.asked:
+    if not memory.carried(name):
         if rest.startswith("indexPrice"):
             return  # whom it is for depends on all that is listed
         if native.upper() not in session.instruments.symbols:
@@ -175,9 +165,18 @@ def _until_known(target: Target, native: str, symbols: Mapping[str, str]) -> Bui
     return look
 
 
-def _word(rest: str) -> str:
-    """The kind of a stream by what stands behind the first ``@``: ``depth20@100ms`` is a partial book."""
-    word = rest.partition("@")[0]
+def word_of(name: str) -> str:
+    """The kind of a stream by its name: what stands behind the first ``@``, or behind the ``!`` of one for all
+    instruments. ``depth20@100ms`` is a partial book; "" is a name that says nothing, and candles by the days of another
+    time zone (``kline_1d@+08:00``), which no channel means.
+
+    >>> [word_of(name) for name in ("btcusdt@depth20@100ms", "btcusdt@kline_1m", "!markPrice@arr@1s", "a-listen-key")]
+    ['partial', 'kline', 'markPrice', '']
+    """
+    head, _, rest = name.partition("@")
+    if head.startswith("!"):
+        return head[1:]
+    word, _, further = rest.partition("@")
     if word.startswith("kline_"):
-        return "kline"
+        return "" if further else "kline"
     return "partial" if word.removeprefix("depth") in DEPTHS and word.startswith("depth") else word

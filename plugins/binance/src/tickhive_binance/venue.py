@@ -294,8 +294,8 @@ class BinanceVenue(SimulatedVenue):
         for number in self._listeners.get(key, ()):
             client = self._clients[number]
             chosen = client.events.get(key)
-            if chosen and event["e"] not in chosen and event["e"] != "listenKeyExpired":
-                continue
+            if chosen and event["e"] not in chosen:
+                continue  # the end of the key included: the list of events is all that comes
             self._say(client, text({"stream": key, "data": event} if client.combined else event))
             told += 1
         return told

@@ -143,7 +143,7 @@ class SimulatedAccount:
             position = self.positions.setdefault(product.native, Position(product))
             profit = _move(position, size if buys else -size, price)
             position.updated = order.updated
-            fee = _value(product, size, price) * _FEE[self.market]
+            fee = worth(product, size, price) * _FEE[self.market]
             self._pay(asset, profit - fee)
             assets = [asset]
         row |= {"fee": fee, "asset": asset, "profit": profit}
@@ -223,7 +223,7 @@ class SimulatedAccount:
         self.tell({"e": "ORDER_TRADE_UPDATE", "E": now, "T": order.updated} | self._alias() | {"o": row}, counted)
 
 
-def _value(product: Product, size: Decimal, price: Decimal) -> Decimal:
+def worth(product: Product, size: Decimal, price: Decimal) -> Decimal:
     """What so much of a future is worth in its margin currency."""
     return size * product.dollars / price if product.dollars else size * price
 
@@ -234,7 +234,7 @@ def _move(position: Position, change: Decimal, price: Decimal) -> Decimal:
     closing = min(abs(change), abs(held)) if held * change < 0 else _NONE
     profit = _NONE
     if closing:
-        gain = _value(product, closing, price) - _value(product, closing, position.entry)
+        gain = worth(product, closing, price) - worth(product, closing, position.entry)
         profit = gain if (held > 0) is (not product.dollars) else -gain
     position.amount = held + change
     if not position.amount:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from attrs import define
 
 from tickhive.simulation.catalogue import is_busy, price_decimals, quarterly_expiries, usual_price
-from tickhive.simulation.market import Index, Listing
+from tickhive.simulation.market import Index, Listing, decimal_text
 
 MarketName: TypeAlias = Literal["spot", "usdm", "coinm"]
 
@@ -63,11 +62,11 @@ class Product:
 
     def price(self, ticks: int) -> str:
         """A price as Binance writes it: with all its zeros."""
-        return written(ticks * self.listing.tick, self.listing.price_decimals, self.places[0])
+        return self.listing.price(ticks, self.places[0])
 
     def size(self, lots: int) -> str:
         """A size as Binance writes it; contracts on COIN-M."""
-        return written(lots * self.listing.lot, self.listing.size_decimals, self.places[1])
+        return self.listing.size(lots, self.places[1])
 
     def worth(self, lots: int, turnover: int) -> str:
         """The other volume: in quote currency, or on COIN-M in coins. ``turnover`` is ticks times lots."""
@@ -75,21 +74,9 @@ class Product:
         if self.dollars:
             average = turnover / lots * listing.tick_size if lots else 1.0
             return f"{lots * listing.lot * self.dollars / average:.8f}"
+        places = _SPOT_PLACES if self.market == "spot" else 0
         decimals = listing.price_decimals + listing.size_decimals
-        return written(turnover * listing.tick * listing.lot, decimals, _SPOT_PLACES if self.market == "spot" else 0)
-
-
-@lru_cache(maxsize=1 << 14)  # the same prices are written again and again
-def written(units: int, decimals: int, places: int) -> str:
-    """Write ``units * 10**-decimals`` with at least ``places`` digits after the point.
-
-    >>> written(1050, 2, 8), written(5, 3, 0), written(7, 0, 0)
-    ('10.50000000', '0.005', '7')
-    """
-    text = str(units).zfill(decimals + 1)
-    whole, fraction = text[: len(text) - decimals], text[len(text) - decimals :]
-    fraction = fraction.ljust(places, "0")
-    return f"{whole}.{fraction}" if fraction else whole
+        return decimal_text(turnover * listing.tick * listing.lot, decimals, places)
 
 
 def default_symbols(market: MarketName, start: int) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """How the simulated Binance knows who speaks: API key, signature and time of a request, by REST or by WebSocket.
 
-A signature is the hex HMAC-SHA256 of the parameters: as they were sent by REST, sorted by name by WebSocket. The time
-may lie ``recvWindow`` ms back (5000 unless said, at most 60000) and one second ahead.
+A signature is the hex HMAC-SHA256 of the parameters: by REST as they were sent, percent-encoded (changelog of
+2026-01-15), by WebSocket sorted by name. The time may lie ``recvWindow`` ms back (5000 unless said, at most 60000) and
+one second ahead.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def check_rest(headers: Mapping[str, str], query: str, body: bytes, at: int) -> 
     parts = [_unsigned(query), _unsigned(body.decode("utf-8", "replace"))]
     given = dict(parse_qsl(query) + parse_qsl(body.decode("utf-8", "replace")))
     _check(given, "".join(parts), at)
+    if not "".join(parts).isascii():
+        raise _forged()
 
 
 def check_socket(params: Mapping[str, object], at: int) -> None:
@@ -76,4 +79,8 @@ def _check(given: Mapping[str, str], signed: str, at: int) -> None:
         raise Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
     expected = hmac.new(API_SECRET.encode(), signed.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), given["signature"].encode()):
-        raise Refused(-1022, "Signature for this request is not valid.")
+        raise _forged()
+
+
+def _forged() -> Refused:
+    return Refused(-1022, "Signature for this request is not valid.")

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from tickhive.events import Side
 from tickhive.simulation.ladder import Row
-from tickhive.simulation.market import Forced, Market
+from tickhive.simulation.market import Forced, Market, decimal_text
 from tickhive.simulation.stock import Stock
 from tickhive.simulation.tape import Bar, Begin, Fill
-from tickhive_binance.venue_listing import MILLISECOND, Product, written
+from tickhive_binance.venue_listing import MILLISECOND, Product
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -219,7 +219,7 @@ def _kline_end(start: int, begin: Begin) -> int:
 def mark_text(market: Market, product: Product, at: int) -> str:
     """The mark price."""
     listing = product.listing
-    return written(market.mark_price(product.native, at) * listing.tick, listing.price_decimals, 8)
+    return decimal_text(market.mark_price(product.native, at) * listing.tick, listing.price_decimals, 8)
 
 
 def funding(market: Market, product: Product, at: int) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from attrs import Factory, define, frozen
@@ -84,7 +84,7 @@ def read_address(market: MarketName, path: str) -> Address | None:
     if not parts or parts[0] not in ("ws", "stream") or (parts[0] == "stream" and len(parts) > 1):
         return None
     given = parse_qsl(query)
-    names = list(parts[1:])
+    names = [unquote(part) for part in parts[1:]]
     events: list[tuple[str, set[str]]] = []
     for name, value in given:
         if name == "streams":

@@ -12,7 +12,7 @@ from attrs import Factory, define, frozen
 from tickhive.channels import DataType
 from tickhive.plugin.contract import Answer
 from tickhive.plugin.venue import VenueLog
-from tickhive_binance import venue_private, venue_rest
+from tickhive_binance import venue_rest, venue_signed
 from tickhive_binance.venue_account import SimulatedAccount
 from tickhive_binance.venue_limits import Meter
 from tickhive_binance.venue_listing import MILLISECOND, MarketName
@@ -22,7 +22,7 @@ from tickhive_binance.venue_private import ListenKeys
 from tickhive_binance.venue_protocol import encode
 
 _PREFIXES: Mapping[MarketName, tuple[str, str]] = {"spot": ("api", "3"), "usdm": ("fapi", "1"), "coinm": ("dapi", "1")}
-_LATER_VERSIONS = ("account", "balance", "positionRisk")
+_THIRD_VERSIONS = ("account", "balance", "positionRisk")
 _ROUTE = re.compile(r"/(api|fapi|dapi)/v([123])/(.+)")
 _TOLD_BY_REST = {"depth": DataType.ORDERBOOK, "openInterest": DataType.OPEN_INTEREST}
 
@@ -84,9 +84,9 @@ class RestSide:
             raise Refused(-5000, f"Path {request.route}, Method {method} is invalid", 404)
         if name == "time":
             return {"serverTime": request.at // MILLISECOND}
-        if venue_private.is_signed(self.market, name):
+        if venue_signed.is_signed(self.market, name):
             check_rest(request.headers, request.query_text, request.body, request.at)
-            return venue_private.answer(source, self.account, name, query, at)
+            return venue_signed.answer(source, self.account, name, query, at)
         if name == "historicalTrades" and self.market != "spot":
             check_key(request.headers.get("x-mbx-apikey"))
         result = venue_rest.answer(source, name, query, at)
@@ -100,8 +100,9 @@ class RestSide:
         if match is None:
             return None
         prefix, version = _PREFIXES[self.market]
-        versions = ("2", "3") if self.market == "usdm" and match[3] in _LATER_VERSIONS else (version,)
-        return match[3] if match[1] == prefix and match[2] in versions else None
+        if self.market == "usdm" and match[3] in _THIRD_VERSIONS:
+            version = "3"
+        return match[3] if (match[1], match[2]) == (prefix, version) else None
 
     def _headers(self) -> Mapping[str, str]:
         return {"content-type": "application/json;charset=UTF-8", "x-mbx-used-weight-1m": str(self.meter.used)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ WEIGHT_LIMITS: Mapping[MarketName, int] = {"spot": 6000, "usdm": 2400, "coinm": 
 """Weight a minute."""
 
 _HOUR = 3600 * 1000
+_SYMBOL = re.compile(r"(?:(?![a-z])[\w\-.]){1,50}")
 _FUTURES_ONLY = ("openInterest", "premiumIndex", "fundingRate")
 _FUTURES_DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
 
@@ -49,12 +51,16 @@ def weight(market: MarketName, name: str, query: Query) -> int:
             return 1 if alone and market == "usdm" else 10
         case "account":
             return 20 if spot else 5
+        case "balance" | "positionRisk":
+            return 5 if market == "usdm" else 1
         case "openOrders":
             return (6 if spot else 1) if alone else 80 if spot else 40
         case "order":
             return 4 if spot else 1
-        case "myTrades" | "userTrades":
-            return 20 if spot else 5
+        case "myTrades":
+            return 5 if "orderId" in query else 20
+        case "userTrades":
+            return 5 if market == "usdm" else 20 if alone else 40
         case _:
             return 1
 
@@ -239,8 +245,9 @@ def desk_of(source: MarketSource, query: Query) -> Desk:
     name = query.get("symbol")
     if not name:
         raise missing("symbol")
-    if not name.isupper():
-        raise Refused(-1100, "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,20}$'.")
+    if _SYMBOL.fullmatch(name) is None:
+        legal = r"^[\w\-._&&[^a-z]]{1,50}$"
+        raise Refused(-1100, f"Illegal characters found in parameter 'symbol'; legal range is '{legal}'.")
     desk = source.desks.get(name)
     if desk is None:
         raise Refused(-1121, "Invalid symbol.")

@@ -68,7 +68,7 @@ _WHOLE: Mapping[str, tuple[str, Place, int]] = {
     "!bookTicker": ("bookTicker", "public", 5000),
 }
 _KINDS = "trade|aggTrade|bookTicker|miniTicker|ticker|kline|depth|markPrice|indexPrice|forceOrder"
-_NAME = re.compile(rf"([a-z0-9_]+)@({_KINDS})(?:_(\w+)|(5|10|20))?(?:@(\w+))?")
+_NAME = re.compile(rf"([^@]+)@({_KINDS})(?:_(\w+)|(5|10|20))?(?:@(\w+))?")
 
 
 def read_stream(name: str, market: MarketName, natives: Mapping[str, str], pairs: Mapping[str, str]) -> Stream | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 from base64 import b64encode
@@ -26,11 +25,12 @@ from tickhive.plugin import (
     InstrumentTable,
     InstrumentUpdate,
 )
+from tickhive.recording import Line
+from tickhive.testing import frames_of
 from tickhive_coinbase.advanced import plugin as advanced
 from tickhive_coinbase.exchange import plugin as exchange
 
 AT = 1_791_369_351_500_000_000
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 PLUGINS = {"coinbase": advanced, "coinbase-exchange": exchange}
 SECRET = b64encode(b"a secret of the simulated account").decode()
 
@@ -119,25 +119,13 @@ def keys() -> dict[str, Credentials]:
     }
 
 
-def _recorded(name: str) -> list[dict[str, Any]]:
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"the recorded traffic is not there: {path}")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@pytest.fixture(scope="session")
+def exchange_2021(recorded: Callable[[str], Path]) -> list[Line]:
+    """What came on sockets."""
+    return frames_of(recorded("coinbase-exchange-2021.jsonl.gz"))
 
 
 @pytest.fixture(scope="session")
-def exchange_2021() -> list[dict[str, Any]]:
-    return _recorded("coinbase-exchange-2021.jsonl.gz")
-
-
-@pytest.fixture(scope="session")
-def advanced_2026() -> list[dict[str, Any]]:
-    return [line for line in _recorded("ccxt-2026.jsonl") if line["venue"] == "coinbase-advanced"]
-
-
-@pytest.fixture(scope="session")
-def shared_path() -> Callable[[str], Path]:
-    return lambda name: SHARED / name
+def advanced_2026(recorded: Callable[[str], Path]) -> list[Line]:
+    """What came on sockets."""
+    return frames_of(recorded("ccxt-2026.jsonl"), hosts=advanced.hosts())

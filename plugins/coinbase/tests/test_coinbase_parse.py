@@ -7,10 +7,23 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tickhive.channels import EVERY, Channel, DataType, Instrument
-from tickhive.events import BookDelta, BookSnapshot, Candle, Fill, InstrumentUpdate, Level, Order, Quote, Ticker, Trade
-from tickhive.plugin import Alive, Goodbye, Malformed, Numbered, Rejected, Unknown
+from tickhive.events import (
+    BookDelta,
+    BookSnapshot,
+    Candle,
+    Fill,
+    Gap,
+    InstrumentUpdate,
+    Level,
+    Order,
+    Quote,
+    Ticker,
+    Trade,
+)
+from tickhive.plugin import Alive, Goodbye, LastTrade, Malformed, Numbered, Rejected, Unknown
 
 D = Decimal
 TIME, NS = "2026-10-07T10:30:00.123456Z", 1_791_369_000_123_456_000
@@ -94,14 +107,22 @@ EXCHANGE = [
     (
         "a heartbeat",
         {"type": "heartbeat", "sequence": 1, "last_trade_id": 2, "product_id": "BTC-USD", "time": TIME},
-        [Alive()],
+        [LastTrade("BTC-USD", "2")],
     ),
+    ("a heartbeat of a product that never traded", {"type": "heartbeat", "product_id": "BTC-USD"}, [Alive()]),
+    ("a match without a time", MATCH | {"time": "0001-01-01T00:00:00.000000Z"}, [evolve(trade("buy"), timestamp=None)]),
     ("what nobody knows", {"type": "rfq_match"}, [Unknown("message of type 'rfq_match'")]),
     (
         "slow readers are told to go",
         {"type": "error", "message": "ErrSlowConsume", "reason": "x"},
         [Goodbye("ErrSlowConsume: x")],
     ),
+    (
+        "so are those who send too slowly",
+        {"type": "error", "message": "ErrSlowRead", "reason": ""},
+        [Goodbye("ErrSlowRead")],
+    ),
+    ("and whose messages are too big", {"type": "error", "message": "Message too big"}, [Goodbye("Message too big")]),
     ("an error nobody asked for", {"type": "error", "message": "who knows"}, [Rejected("who knows", "request")]),
 ]
 
@@ -183,6 +204,11 @@ ADVANCED = [
     ("a channel nobody knows keeps its number", envelope("news", {}), [Numbered(7), Unknown("channel 'news'")]),
     ("an error has none", {"type": "error", "message": "who knows"}, [Rejected("who knows", "request")]),
     (
+        "a trade without a time",
+        envelope("market_trades", {"trades": [row(2, "BUY", time="0001-01-01T00:00:00Z")]}),
+        [Numbered(7), evolve(made(2, "sell"), timestamp=None)],
+    ),
+    (
         "another order of keys",
         dict(reversed(envelope("market_trades", {"trades": [row(2, "BUY")]}).items())),
         [Numbered(7), made(2, "sell")],
@@ -212,6 +238,17 @@ BAD = [
 @pytest.mark.parametrize(("exchange", "frame"), BAD)
 def test_what_cannot_be_read_is_malformed_and_keeps_its_number(make_view: Any, exchange: str, frame: bytes) -> None:
     assert [type(event) for event in make_view(exchange).parse(frame)] == [Malformed]
+
+
+@pytest.mark.parametrize(
+    ("type", "data_type"),
+    [("l2update", DataType.ORDERBOOK), ("snapshot", DataType.ORDERBOOK), ("match", DataType.TRADE), ("ticker", None)],
+)
+def test_what_cannot_be_read_says_what_it_was_about(make_view: Any, type: str, data_type: DataType | None) -> None:
+    frame = {"type": type, "product_id": "BTC-USD", "changes": [["buy", "1.0", None]], "price": 5, "bids": 1}
+    [event] = make_view("coinbase-exchange").parse(frame)
+    assert isinstance(event, Malformed)
+    assert (event.data_type, event.symbol) == (data_type, "BTC-USD" if data_type else "")
 
 
 def candle_frame(kind: str, *starts: int, timestamp: str = TIME) -> dict[str, Any]:
@@ -290,6 +327,15 @@ def test_orders_of_advanced_trade(advanced_view: Any, fields: dict[str, str], st
     numbered, order = advanced_view.parse(envelope("user", {"type": "update", "orders": [OWN | fields]}))
     assert isinstance(order, Order)
     assert (numbered.number, order.status, order.side, order.fee, order.created) == (7, status, "buy", D("5.5"), NS)
+
+
+def test_an_order_that_cannot_be_read_costs_no_other(advanced_view: Any) -> None:
+    rows = [OWN | {"order_side": "HELD"}, {"order_id": 5}, OWN]
+    events = advanced_view.parse(envelope("user", {"type": "update", "orders": rows}))
+    bad = [Malformed, Gap, Gap]
+    assert [type(event) for event in events] == [Numbered, *bad, *bad, Order]
+    gaps = [(event.symbol, event.data_type) for event in events if isinstance(event, Gap)]
+    assert gaps == [(EVERY, DataType.ORDER), (EVERY, DataType.FILL)] * 2
 
 
 def test_an_order_state_nobody_knows_is_not_guessed_at(advanced_view: Any) -> None:

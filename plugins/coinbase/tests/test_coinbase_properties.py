@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickhive.events import Trade
+from tickhive.testing import frames_of
 
 FRAMES = {
-    exchange: [
-        line["frame"].encode()
-        for path in sorted((Path(__file__).parent / "frames" / exchange).glob("*.jsonl"))
-        for line in map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        if line["kind"] == "ws" and line["dir"] == "in"
-    ]
+    exchange: [line.frame for line in frames_of(Path(__file__).parent / "frames" / exchange)]
     for exchange in ("coinbase", "coinbase-exchange")
 }
 EXCHANGES = list(FRAMES)

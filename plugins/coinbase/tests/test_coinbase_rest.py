@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tickhive.events import Candle, FundingRate, Gap, InstrumentUpdate, OpenInterest, Trade
+from tickhive.events import Balance, Candle, FundingRate, Gap, InstrumentUpdate, OpenInterest, Trade
 from tickhive.plugin import Answer, DataType, Fetch, Malformed, Unknown
+from tickhive.testing import frames_of
 
 FRAMES = Path(__file__).parent / "frames"
 SECOND = 1_000_000_000
@@ -24,13 +24,9 @@ def gap(data_type: str, first: int | None, last: int | None, start: int = START,
     return Gap("x", "BTC-USD", None, 0, DataType(data_type), *span, "a cut", *ids)
 
 
-def recorded(exchange: str) -> list[dict[str, Any]]:
-    lines = (FRAMES / exchange / "market.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line for line in map(json.loads, lines) if line["kind"] == "http"]
-
-
 def listed(view: Any) -> dict[str, Any]:
-    events = [e for line in recorded(view.exchange) for e in view.read(line["url"], line["frame"].encode())]
+    lines = frames_of(FRAMES / view.exchange / "market.jsonl", "http")
+    events = [e for line in lines for e in view.read(line.url, line.frame)]
     return {event.symbol: event.instrument for event in events if isinstance(event, InstrumentUpdate)}
 
 
@@ -40,6 +36,20 @@ def test_products_of_exchange(exchange_view: Any) -> None:
         "BTC-USD": "live", "ETH-USD": "live", "OLD-USD": "expired",
     }  # fmt: skip
     assert (found["BTC-USD"].tick_size, found["BTC-USD"].lot_size) == (Decimal("0.01"), Decimal("0.00000001"))
+
+
+@pytest.mark.parametrize("what", ["trading_disabled", "cancel_only"])
+def test_what_may_not_be_traded_on_exchange_is_suspended(exchange_view: Any, what: str) -> None:
+    row = {"id": "A-USD", "base_currency": "A", "quote_currency": "USD", "status": "online", what: True}
+    (found,) = exchange_view.read(f"{EX}products", [row])
+    assert found.instrument.status == "suspended"
+
+
+@pytest.mark.parametrize("what", ["is_disabled", "trading_disabled", "cancel_only", "view_only"])
+def test_what_may_not_be_traded_on_advanced_trade_is_suspended(advanced_view: Any, what: str) -> None:
+    row = {"product_id": "A-USD", "base_currency_id": "A", "quote_currency_id": "USD", "status": "online", what: True}
+    (found,) = advanced_view.read(f"{ADV}market/products?limit=9", {"products": [row]})
+    assert found.instrument.status == "suspended"
 
 
 def test_products_of_advanced_trade(advanced_view: Any) -> None:
@@ -136,6 +146,34 @@ def test_funding_and_open_interest(advanced_view: Any, channel: Any) -> None:
     assert advanced_view.read(poll.fetch.url, {"product_id": "BTC-USD"}, wanted) == ()
 
 
+@pytest.mark.parametrize("data_type", ["funding_rate:1s", "open_interest:x", "balance:spot"])
+def test_what_is_polled_has_no_parameters(advanced_view: Any, channel: Any, data_type: str) -> None:
+    wanted = channel(data_type)
+    assert advanced_view.plugin.poll(wanted, advanced_view.settings) is None
+    with pytest.raises(ValueError, match=f"Coinbase has no {data_type} .*it has {data_type.partition(':')[0]}$"):
+        advanced_view.plugin.connect([wanted], advanced_view.settings, None, ())
+
+
+def wallet(currency: str, free: str, held: str = "0") -> dict[str, Any]:
+    return {"currency": currency, "available_balance": {"value": free}, "hold": {"value": held}}
+
+
+def test_wallets_of_one_currency_are_added_up_over_pages(advanced_view: Any, channel: Any) -> None:
+    poll = advanced_view.plugin.poll(channel("balance"), advanced_view.settings)
+    for _ in range(2):  # what one list said is not added to the next
+        (further,) = advanced_view.read(
+            poll.fetch.url, {"accounts": [wallet("USD", "1"), wallet("BTC", "2")], "cursor": "p2"}
+        )
+        assert further.url.endswith("cursor=p2")
+        bad, further = advanced_view.read(further.url, {"accounts": [{}, wallet("USD", "4", "8")], "cursor": "p3"})
+        assert isinstance(bad, Malformed)
+        found = advanced_view.read(further.url, {"accounts": [wallet("ETH", "16"), wallet("USD", "0", "32")]})
+        assert {each.symbol: (each.total, each.available, each.frozen) for each in found} == {
+            "USD": (45, 5, 40), "BTC": (2, 2, 0), "ETH": (16, 16, 0),
+        }  # fmt: skip
+        assert all(isinstance(each, Balance) for each in found)
+
+
 @pytest.mark.parametrize(
     ("exchange", "url", "body", "kinds"),
     [
@@ -151,6 +189,24 @@ def test_funding_and_open_interest(advanced_view: Any, channel: Any) -> None:
             [Unknown],
         ),
         ("coinbase", f"{ADV}market/products", b"", [Malformed]),
+        *(
+            ("coinbase", f"{ADV}{path}", body, [Malformed])
+            for path in (
+                "market/products",
+                "market/products/BTC-USD/ticker",
+                "market/products/BTC-USD/candles",
+                "accounts",
+                "orders/historical/batch",
+                "orders/historical/fills",
+                "orders/historical/o-1",
+            )
+            for body in ({"error": "INTERNAL", "code": 13, "message": "x", "details": []}, {}, {"cursor": ""})
+        ),
+        *(
+            ("coinbase-exchange", f"{EX}{path}", body, [Malformed])
+            for path in ("products", "products/BTC-USD/trades", "orders", "orders/o-1", "fills", "accounts")
+            for body in (b"", b" \n", {"message": "Internal server error"})
+        ),
         ("coinbase", f"{ADV}key_permissions", {}, [Unknown]),
     ],
 )

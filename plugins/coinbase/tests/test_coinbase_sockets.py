@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tickhive.channels import EVERY, Channel, DataType, Instrument
-from tickhive.plugin import Accepted, Rejected, Unknown, Unsubscribed
+from tickhive.plugin import Accepted, Alive, LastTrade, Limit, Rejected, Unknown, Unsubscribed
+from tickhive_coinbase.refusals import kind_of
 
 PAIRS = ["coinbase", "coinbase-exchange"]
 
@@ -64,6 +65,44 @@ def test_what_is_not_there_is_refused(
         connect(make_view(exchange), *map(channel, wanted))
 
 
+@pytest.mark.parametrize(
+    ("sandbox", "direct", "address"),
+    [
+        (False, False, "wss://ws-feed.exchange.coinbase.com"),
+        (False, True, "wss://ws-direct.exchange.coinbase.com"),
+        (True, False, "wss://ws-feed-public.sandbox.exchange.coinbase.com"),
+        (True, True, "wss://ws-direct.sandbox.exchange.coinbase.com"),
+    ],
+)
+def test_each_site_of_exchange_has_its_address(
+    make_view: Any, channel: Any, keys: Any, sandbox: bool, direct: bool, address: str
+) -> None:
+    view = make_view("coinbase-exchange")
+    view.settings.sandbox, view.settings.direct = sandbox, direct
+    (dial,) = connect(view, channel("trade"), credentials=keys["coinbase-exchange"])
+    assert dial.urls == (address,)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "changed", "limits"),
+    [
+        ("coinbase", {}, {"dial": 8, "request": 8, "public": 10, "private": 30}),
+        ("coinbase", {"public_requests": 5.0, "private_requests": 12.0}, {"public": 5, "private": 12}),
+        ("coinbase-exchange", {}, {"dial": 8, "request": 10, "public": 10, "private": 15}),
+        ("coinbase-exchange", {"messages": 100.0}, {"request": 100}),
+    ],
+)
+def test_what_a_second_allows(
+    make_view: Any, exchange: str, changed: dict[str, float], limits: dict[str, float]
+) -> None:
+    view = make_view(exchange)
+    for name, value in changed.items():
+        setattr(view.settings, name, value)
+    found = view.plugin.limits(view.settings)
+    assert {each.scope for each in found} == {"dial", "request", "public", "private"}
+    assert [each for each in found if each.scope in limits] == [Limit(*each, 1.0) for each in limits.items()]
+
+
 @pytest.mark.parametrize("url", [None, "ws://localhost:1"])
 def test_addresses_of_exchange(make_view: Any, channel: Any, url: str | None) -> None:
     view = make_view("coinbase-exchange")
@@ -72,14 +111,37 @@ def test_addresses_of_exchange(make_view: Any, channel: Any, url: str | None) ->
     assert dial.urls == (url or "wss://ws-feed-public.sandbox.exchange.coinbase.com",)
 
 
-def test_exchange_asks_for_each_channel_and_one_heartbeat(exchange_view: Any, channel: Any) -> None:
+def test_exchange_asks_for_each_channel_and_heartbeats_where_trades_are_asked_for(
+    exchange_view: Any, channel: Any
+) -> None:
     sent = exchange_view.ask(channel("trade"), channel("trade", "ETH-USD"), channel("ticker"), channel("quote"))
     assert sent == [
         {"type": "subscribe", "product_ids": ["BTC-USD", "ETH-USD"], "channels": ["matches"]},
-        {"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["heartbeat"]},
+        {"type": "subscribe", "product_ids": ["BTC-USD", "ETH-USD"], "channels": ["heartbeat"]},
         {"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["ticker"]},
     ]
     assert len(exchange_view.ask(channel("orderbook"))) == 1
+    added = exchange_view.ask(channel("trade", "SOL-USD"))
+    assert [(each["channels"], each["product_ids"]) for each in added] == [
+        (["matches"], ["SOL-USD"]), (["heartbeat"], ["SOL-USD"]),
+    ]  # fmt: skip
+
+
+def test_exchange_asks_for_one_heartbeat_where_no_trades_are(make_view: Any, channel: Any, keys: Any) -> None:
+    view = make_view("coinbase-exchange")
+    sent = view.ask(channel("ticker"), channel("ticker", "ETH-USD"), channel("orderbook"))
+    assert [each["product_ids"] for each in sent if each["channels"] == ["heartbeat"]] == [["BTC-USD"]]
+    account = make_view("coinbase-exchange")
+    account.settings.account_products = ("ETH-USD", "BTC-USD")
+    sent = account.ask(Channel(EVERY, EVERY, DataType.ORDER), credentials=keys["coinbase-exchange"])
+    assert [each["product_ids"] for each in sent if each["channels"] == ["heartbeat"]] == [["ETH-USD"]]
+
+
+def test_a_heartbeat_names_the_last_trade_of_what_was_asked_for(exchange_view: Any, channel: Any) -> None:
+    exchange_view.ask(channel("trade"), channel("ticker", "ETH-USD"))
+    for product, expected in (("BTC-USD", LastTrade("BTC-USD", "20")), ("ETH-USD", Alive())):
+        frame = {"type": "heartbeat", "sequence": 90, "last_trade_id": 20, "product_id": product}
+        assert list(exchange_view.parse(frame)) == [expected]
 
 
 def test_advanced_asks_for_heartbeats_first_and_one_channel_a_message(advanced_view: Any, channel: Any) -> None:
@@ -139,6 +201,31 @@ def test_a_list_from_before_a_subscription_does_not_confirm_its_end(exchange_vie
     assert answers(exchange_view, with_first) == [Accepted(None, [first])]
     assert answers(exchange_view, with_both) == [Accepted(None, [second])]
     assert answers(exchange_view, with_first) == [Unsubscribed(None, [second])]
+
+
+KINDS = [
+    ("TOKEN-USD is not a valid product", "symbol"),
+    ("Failed to subscribe: AUTH-USD is not a valid product", "symbol"),
+    ("CLOCK-USD is not a valid product", "symbol"),
+    ("no market data of TOKEN-USD", "request"),
+    ("AUTHOR-USD: no such channel", "request"),
+    ("unauthenticated", "credentials"),
+    ("UNAUTHORIZED", "credentials"),
+    ("PERMISSION_DENIED", "credentials"),
+    ("invalid api key", "credentials"),
+    ("invalid jwt", "credentials"),
+    ("your token has expired", "retry"),
+    ("RATE_LIMIT_EXCEEDED", "rate"),
+    ("INTERNAL", "retry"),
+    ("request timeout", "retry"),
+    ("product_ids are required", "symbol"),
+    ("an internalised tokenised thing", "request"),
+]
+
+
+@pytest.mark.parametrize(("reason", "kind"), KINDS)
+def test_words_are_read_whole_and_never_in_a_products_name(reason: str, kind: str) -> None:
+    assert kind_of(reason) == kind
 
 
 ERRORS = [

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from tickhive.channels import Channel, DataType
 from tickhive.plugin import Accepted, Event, Rejected, Unknown, Unsubscribed
+from tickhive.plugin.subscribed import Subscribed
 from tickhive_coinbase.refusals import kind_of
 from tickhive_coinbase.wires import Key, Wire
 
@@ -27,14 +28,13 @@ class Asking:
 
 
 @define(eq=False)
-class Asked:
+class Asked(Subscribed[Key]):
     """The memory of one socket.
 
-    ``channels`` are ours by the venue's channel that brings them. ``names`` are the names each of the venue's channels
-    is listed under. ``beating``: the heartbeat was asked for. ``account``: this socket carries an account's channels.
+    ``names`` are the names each of the venue's channels is listed under. ``beating``: the heartbeat was asked for.
+    ``account``: this socket carries an account's channels.
     """
 
-    channels: dict[Key, list[Channel]] = field(factory=dict)
     names: dict[str, tuple[str, ...]] = field(factory=dict)
     open: list[Asking] = field(factory=list)
     beating: bool = False
@@ -44,42 +44,24 @@ class Asked:
     def ask(self, wire: Wire, keys: Mapping[Key, list[Channel]]) -> None:
         """Note a request for one of the venue's channels; it takes the place of earlier ones for the same."""
         self.names[wire.name] = (wire.name, *wire.acked)
-        for key, wanted in keys.items():
-            have = self.channels.setdefault(key, [])
-            have += [channel for channel in wanted if channel not in have]
+        self.add(keys)
         for earlier in self.open:
             if not earlier.giving_up:
                 earlier.keys = {key: asked for key, asked in earlier.keys.items() if key not in keys}
         self._note(Asking(False, dict(keys)))
 
-    def beat(self) -> None:
-        """Note the request for the heartbeat, which nobody waits for."""
+    def beat(self, products: Sequence[str] = ("",)) -> None:
+        """Note the request for the heartbeat, of these products where it is one of products. Nobody waits for it."""
         self.beating = True
-        self._note(Asking(False, {("heartbeat", ""): []}))
+        self._note(Asking(False, {("heartbeat", product): [] for product in products}))
 
     def give_up(self, keys: Mapping[Key, list[Channel]]) -> None:
         """Note a request to send these no more."""
         self._note(Asking(True, dict(keys)))
 
-    def release(self, keys: Mapping[Key, list[Channel]]) -> dict[Key, list[Channel]]:
-        """Note that ours are wanted no more; answers what of the venue's nobody else here needs, to be given up."""
-        gone: dict[Key, list[Channel]] = {}
-        for key, leaving in keys.items():
-            rest = [channel for channel in self.channels.get(key, ()) if channel not in leaving]
-            if rest:
-                self.channels[key] = rest
-            else:
-                self.channels.pop(key, None)
-                gone[key] = leaving
-        return gone
-
     def wants(self, key: Key, data_type: DataType) -> bool:
         """Whether a channel was asked for as this type; true where nobody here asked, as in a recording."""
-        return not self.names or any(channel.data_type is data_type for channel in self.channels.get(key, ()))
-
-    def carried(self, key: Key) -> Sequence[Channel]:
-        """Our channels that one of the venue's brings."""
-        return self.channels.get(key, ())
+        return not self.names or any(channel.data_type is data_type for channel in self.carried(key))
 
     # Answers
 

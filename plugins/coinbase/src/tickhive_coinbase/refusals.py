@@ -15,15 +15,18 @@ from tickhive.plugin import Answer, Fetch, Rejected, RejectionKind, hookimpl
 from tickhive.plugin.reading import UNREADABLE
 
 _WORDS: tuple[tuple[str, RejectionKind], ...] = (
+    # First, because a product may be called like any word below.
+    (r"(?:not a valid|not a known|invalid|unknown) products?", "symbol"),
     # Said to those who did not sign: it is the channel that cannot be had so, not a key that is wrong.
     (r"require[sd]? authentication", "request"),
-    (r"timestamp|expired|clock", "retry"),
-    (r"rate limit|too many|throttl|slow down", "rate"),
-    (r"auth|signature|api key|apikey|passphrase|jwt|token|unauthori[sz]ed|permission|forbidden", "credentials"),
-    (r"not a valid product|invalid product|unknown product|product_?id", "symbol"),
-    (r"internal|unavailable|try again|timeout|maintenance", "retry"),
+    (r"timestamps?|expired|clock", "retry"),
+    (r"rate[ _]limit(?:s|ed)?|too[ _]many|throttl(?:ed|ing|e)|slow down", "rate"),
+    (r"(?:un)?auth[a-z]*|signatures?|api[ _-]?keys?|passphrase|jwt|tokens?|permissions?|forbidden", "credentials"),
+    (r"product[_ ]?ids?", "symbol"),
+    (r"internal|unavailable|try again|time[ -]?out|timed out|maintenance", "retry"),
 )
-_KINDS = tuple((re.compile(words, re.IGNORECASE), kind) for words, kind in _WORDS)
+# Whole words only, and none that is a part of a product's name: TOKEN-USD says nothing of a token.
+_KINDS = tuple((re.compile(rf"(?<![a-z0-9-])(?:{words})(?![a-z0-9-])", re.IGNORECASE), kind) for words, kind in _WORDS)
 
 _FAREWELL = re.compile(r"ErrSlow(Consume|Read)|message too big|slow consumer", re.IGNORECASE)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from attrs import frozen
 
 from tickhive.channels import Channel, DataType
+from tickhive.plugin.spreading import Seat
 
 Key: TypeAlias = tuple[str, str]
 """A channel's name and the product it is asked for, "" for one that is for no single product."""
@@ -53,3 +54,12 @@ def finder(exchange: str, wires: Sequence[Wire]) -> WireFor:
         return wire
 
     return wire_for
+
+
+def seats(channels: Iterable[Channel], wire_for: WireFor) -> dict[Channel, Seat]:
+    """Where ours may sit: those that come by one of the venue's (ticker and quote) share a socket.
+
+    ValueError for what the venue does not have.
+    """
+    wires = {channel: wire_for(channel) for channel in channels}
+    return {channel: Seat(wire.place, wire.key(channel.native)) for channel, wire in wires.items()}

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, TypeAlias, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from tickhive.plugin import Level, Side
 
@@ -107,13 +107,13 @@ class Market(Struct, gc=False):
 class Markets(Struct, gc=False):
     """The answer to ``GET /v1/markets``."""
 
-    markets: list[msgspec.Raw]  # read one by one: a bad one costs no other
+    markets: list[Raw]  # read one by one: a bad one costs no other
 
 
 class Trades(Struct, gc=False):
     """The answer to ``GET /v1/trades``: oldest first, at most a hundred; their ``type`` is left out."""
 
-    trades: list[Trade]
+    trades: list[Raw]
 
 
 Frame: TypeAlias = Trade | Update | Snapshot | Subscribed | Unsubscribed | Refused | Pong
@@ -126,3 +126,4 @@ decode_kind = msgspec.json.Decoder(Kind).decode
 decode_markets = msgspec.json.Decoder(Markets).decode
 decode_market = msgspec.json.Decoder(Market).decode
 decode_trades = msgspec.json.Decoder(Trades).decode
+decode_trade = msgspec.json.Decoder(Trade).decode

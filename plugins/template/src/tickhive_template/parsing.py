@@ -54,12 +54,12 @@ def parse(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
             return [Alive()]
 
 
-def trade(session: SessionView, said: messages.Trade, at: int, *, late: bool = False) -> Trade:
-    """An execution, under its normalised symbol. ``late`` marks one that was missed and fetched afterwards."""
+def trade(session: SessionView, said: messages.Trade, at: int) -> Trade:
+    """An execution, under its normalised symbol."""
     symbol = session.instruments.symbols.get(said.market, said.market)
     time, id = said.time * NS_PER_MS, str(said.id)
     # Events are built by position: that is faster, and there may be a hundred thousand a second.
-    return Trade(session.exchange, symbol, time, at, id, said.side, said.price, said.size, late=late)
+    return Trade(session.exchange, symbol, time, at, id, said.side, said.price, said.size)
 
 
 def _unreadable(frame: bytes, error: Exception) -> Event:

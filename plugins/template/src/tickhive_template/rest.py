@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
+from msgspec import Raw
 
 from tickhive.plugin import (
     Answer,
@@ -16,14 +15,12 @@ from tickhive.plugin import (
     Fetch,
     Gap,
     Instrument,
-    InstrumentUpdate,
-    Malformed,
     SessionView,
-    Unknown,
     hookimpl,
     make_symbol,
 )
-from tickhive.plugin.reading import UNREADABLE, brief
+from tickhive.plugin.answers import Answered, Read, read_answer
+from tickhive.plugin.paging import missed_trades
 from tickhive_template import messages
 from tickhive_template.parsing import trade
 
@@ -47,53 +44,41 @@ def backfill(session: SessionView, channel: Channel, gap: Gap) -> Fetch | None:
     """Where missed trades are found, by the ids they must have had. Books need none: a fresh snapshot replaces them."""
     if channel.data_type is not DataType.TRADE or gap.first_id is None or gap.last_id is None:
         return None
-    return _missed(session.settings, channel.native, gap.first_id, gap.last_id, channel)
-
-
-def _missed(settings: ExchangeSettings, market: str, first: str, last: str, channel: Channel | None) -> Fetch:
-    return _fetch(settings, f"{TRADES}?market={market}&first={first}&last={last}", channel)
+    query = f"market={channel.native}&first={gap.first_id}&last={gap.last_id}"
+    return _fetch(session.settings, f"{TRADES}?{query}", channel)
 
 
 @hookimpl
-def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Sequence[Event | Fetch]:
+def read(session: SessionView, fetch: Fetch, answer: Answer, at: int) -> Read:
     """The events of one answer. It is recognised by its address: in a recording there is nothing else."""
-    url = urlsplit(fetch.url)
-    try:
-        if url.path.endswith(MARKETS):
-            return [_listing(session, row, at) for row in messages.decode_markets(answer.body).markets]
-        if url.path.endswith(TRADES):
-            return _missed_trades(session, fetch, messages.decode_trades(answer.body).trades, at)
-    except UNREADABLE as error:
-        return [Malformed(f"{url.path}: {brief(error)}")]
-    return [Unknown(f"the answer of {url.path[:80]}")]
+    return read_answer({MARKETS: _markets, TRADES: _trades}, session, fetch, answer, at)
 
 
-def _listing(session: SessionView, row: msgspec.Raw, at: int) -> Event:
-    try:
+def _markets(answered: Answered[bytes]) -> Read:
+    """The pairs of the list."""
+
+    def one(row: Raw) -> Sequence[Event]:
         market = messages.decode_market(row)
-    except UNREADABLE as error:
-        return Malformed(f"{MARKETS}: {brief(error)}")
-    instrument = Instrument(
-        exchange=session.exchange,
-        symbol=make_symbol(market.base, market.quote),
-        native=market.market,
-        type="spot",
-        base=market.base,
-        quote=market.quote,
-        tick_size=market.tick,
-        lot_size=market.lot,
-    )
-    return InstrumentUpdate(session.exchange, instrument.symbol, None, at, instrument)
+        instrument = Instrument(
+            exchange=answered.session.exchange,
+            symbol=make_symbol(market.base, market.quote),
+            native=market.market,
+            type="spot",
+            base=market.base,
+            quote=market.quote,
+            tick_size=market.tick,
+            lot_size=market.lot,
+        )
+        return [answered.listed(instrument, market.market)]
+
+    # Rows are read one by one: a bad one costs no other.
+    return answered.rows(messages.decode_markets(answered.content).markets, one)
 
 
-def _missed_trades(
-    session: SessionView, fetch: Fetch, page: Sequence[messages.Trade], at: int
-) -> Sequence[Event | Fetch]:
+def _trades(answered: Answered[bytes]) -> Read:
     """The trades of one page, and the request for the next where this one does not reach the last."""
-    events: list[Event | Fetch] = [trade(session, row, at, late=True) for row in page]
-    asked = dict(parse_qsl(urlsplit(fetch.url).query))
-    first, last = asked.get("first", ""), asked.get("last", "")
-    # A page that does not lead onwards would be asked for again and again.
-    if page and first.isdecimal() and last.isdecimal() and int(first) <= page[-1].id < int(last):
-        events.append(_missed(session.settings, page[-1].market, str(page[-1].id + 1), last, fetch.channel))
-    return events
+
+    def one(row: Raw) -> Sequence[Event]:
+        return [trade(answered.session, messages.decode_trade(row), answered.at)]
+
+    return missed_trades(answered, messages.decode_trades(answered.content).trades, one, above="first", until="last")

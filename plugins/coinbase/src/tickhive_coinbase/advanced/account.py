@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from tickhive.channels import DataType
-from tickhive.events import Order, OrderStatus
-from tickhive.plugin import Event, Numbered, SessionView, Unknown
-from tickhive.plugin.reading import Count, Numeral, Text, number
+from tickhive.channels import EVERY, DataType
+from tickhive.events import Gap, Order, OrderStatus
+from tickhive.plugin import Event, Malformed, Numbered, SessionView, Unknown
+from tickhive.plugin.reading import UNREADABLE, Count, Numeral, Text, brief, number
 from tickhive_coinbase.advanced.pushes import Push
 from tickhive_coinbase.values import SIDES, Moment, nanos, side_of
 
@@ -59,10 +59,11 @@ class User(Struct, gc=False):
     """Orders; the positions beside them are skipped."""
 
     type: Text = ""
-    orders: list[OrderRow] = []
+    orders: list[Raw] = []
 
 
 _user = msgspec.json.Decoder(Push[User], strict=False).decode
+_row = msgspec.json.Decoder(OrderRow, strict=False).decode
 
 
 def paid_in(native: str) -> str:
@@ -103,14 +104,32 @@ def order(row: OrderRow, session: SessionView, timestamp: int | None, at: int) -
 
 
 def user(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
-    """``user``: the open orders in batches of fifty, then each order that changes."""
+    """``user``: the open orders in batches of fifty, then each order that changes.
+
+    One that cannot be read costs no other; whose it was is not known, so its Gap is of every symbol.
+    """
     push, memory = _user(frame), session.memory
-    tells = memory.wants(USER, DataType.ORDER)
     timestamp = nanos(push.timestamp)
     events: list[Event] = [Numbered(push.sequence_num)]
     for each in push.events:
-        for row in each.orders:
-            if tells:
-                events.append(order(row, session, nanos(row.end_time) or timestamp, at))
-            memory.fills.note(row.order_id, row.number_of_fills, begun=each.type == "snapshot")
-    return events
+        for raw in each.orders:
+            try:
+                events += _changed(_row(raw), session, timestamp, at, begun=each.type == "snapshot")
+            except UNREADABLE as error:
+                cause = f"an order could not be read: {brief(error)}"
+                span = timestamp, timestamp, cause
+                events.append(Malformed(f"user: {brief(error)}"))
+                events += [
+                    Gap(session.exchange, EVERY, None, at, kind, *span)
+                    for kind in (DataType.ORDER, DataType.FILL)
+                    if memory.wants(USER, kind)
+                ]
+    return [*events, *memory.fills.given_up(session.exchange, at)] if memory.fills.lost else events
+
+
+def _changed(row: OrderRow, session: SessionView, timestamp: int | None, at: int, *, begun: bool) -> Sequence[Event]:
+    memory, symbol = session.memory, session.instruments.symbols.get(row.product_id, row.product_id)
+    wanted = memory.wants(USER, DataType.ORDER)
+    told = [order(row, session, nanos(row.end_time) or timestamp, at)] if wanted else ()
+    memory.fills.note(row.order_id, row.number_of_fills, symbol, at, begun=begun)
+    return told

@@ -6,7 +6,7 @@ names an order or a fill is required.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,7 +17,9 @@ from msgspec import Raw, Struct
 from tickhive.channels import Channel, DataType
 from tickhive.events import Balance, Fill, Gap
 from tickhive.plugin import Event, Fetch, SessionView
-from tickhive.plugin.reading import NS_PER_SECOND, Count, Numeral, Text, exact, number, read_rows, whole_number
+from tickhive.plugin.answers import Answered, Read
+from tickhive.plugin.paging import following
+from tickhive.plugin.reading import NS_PER_SECOND, Count, Numeral, Text, exact, number
 from tickhive_coinbase.advanced.account import OrderRow, order, paid_in
 from tickhive_coinbase.advanced.settings import CoinbaseSettings
 from tickhive_coinbase.values import SIDES, nanos, side_of
@@ -118,82 +120,94 @@ class WalletRow(Struct, gc=False):
     hold: _Amount | None = None
 
 
-class _Page(Struct, gc=False):
-    orders: list[Raw] = []
-    order: Raw = Raw()
-    fills: list[Raw] = []
-    accounts: list[Raw] = []
+# What was asked for is required: an error comes with HTTP 200 too, and is neither an empty list nor an order.
+class _Orders(Struct, gc=False):
+    orders: list[Raw]
     cursor: Text = ""
 
 
-_page = msgspec.json.Decoder(_Page).decode
+class _Order(Struct, gc=False):
+    order: Raw
+
+
+class _Fills(Struct, gc=False):
+    fills: list[Raw]
+    cursor: Text = ""
+
+
+class _Accounts(Struct, gc=False):
+    accounts: list[Raw]
+    cursor: Text = ""
+
+
+_orders = msgspec.json.Decoder(_Orders).decode
+_order = msgspec.json.Decoder(_Order).decode
+_fills = msgspec.json.Decoder(_Fills).decode
+_accounts = msgspec.json.Decoder(_Accounts).decode
 _past = msgspec.json.Decoder(_Past, strict=False).decode
 _fill = msgspec.json.Decoder(FillRow).decode
 _wallet = msgspec.json.Decoder(WalletRow).decode
 
 
-def _following(session: SessionView, fetch: Fetch, path: str, cursor: str, query: Mapping[str, str]) -> Sequence[Fetch]:
-    """The next page, where there is one that was not asked for just now."""
-    if not cursor or cursor == query.get("cursor"):
-        return ()
-    return (_fetch(session.settings, f"{path}&cursor={cursor}", fetch.channel),)
+def _read_orders(answered: Answered[bytes]) -> Read:
+    """A page of orders."""
+    page = _orders(answered.content)
+    return [*_told(answered, page.orders), *following(answered, "cursor", page.cursor)]
 
 
-def read_orders(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event | Fetch]:
-    """A page of orders, or one order by itself."""
-    page = _page(body)
+def _read_order(answered: Answered[bytes]) -> Read:
+    """One order by itself."""
+    return _told(answered, [_order(answered.content).order])
+
+
+def _told(answered: Answered[bytes], rows: Sequence[Raw]) -> list[Event]:
+    session = answered.session
 
     def one(raw: Raw) -> Sequence[Event]:
         row = _past(raw).row()
         if session.memory is not None:
             counts = session.memory.fills
-            counts.note(row.order_id, row.number_of_fills, begun=row.order_id not in counts.orders)
-        return [order(row, session, nanos(row.end_time) or nanos(row.creation_time), at)]
+            begun = row.order_id not in counts.orders
+            counts.note(row.order_id, row.number_of_fills, answered.symbol(row.product_id), answered.at, begun=begun)
+        return [order(row, session, nanos(row.end_time) or nanos(row.creation_time), answered.at)]
 
-    rows = [page.order] if bytes(page.order) else page.orders
-    path = f"{ORDERS}?order_status=OPEN&limit={ROWS_PER_PAGE}"
-    return [*read_rows(rows, one, ORDERS), *_following(session, fetch, path, page.cursor, query)]
+    return answered.rows(rows, one)
 
 
-def read_fills(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event | Fetch]:
+def _read_fills(answered: Answered[bytes]) -> Read:
     """A page of fills, newest first on the wire, oldest first from here, and the next while more are wanted.
 
     Those from before ``since`` were missed and are late; without it all are.
     """
-    page, since = _page(body), whole_number(query.get("since"))
+    session, at = answered.session, answered.at
+    page, since = _fills(answered.content), answered.number("since")
 
     def one(raw: Raw) -> Sequence[Event]:
         row = _fill(raw)
+        symbol, side = answered.symbol(row.product_id), side_of(SIDES, row.side)
         time, fee, price, size = nanos(row.trade_time), number(row.commission), exact(row.price), exact(row.size)
         if row.size_in_quote and price:
             size = size / price
         if session.memory is not None:
-            session.memory.fills.came(row.order_id, row.trade_id, fresh=since is not None)
-        symbol = session.instruments.symbols.get(row.product_id, row.product_id)
-        about = symbol, time, at, session.account, row.trade_id, row.order_id, side_of(SIDES, row.side), price, size
+            session.memory.fills.came(row.order_id, row.trade_id, symbol, at, fresh=since is not None)
+        about = symbol, time, at, session.account, row.trade_id, row.order_id, side, price, size
         late = since is None or time is None or time < since
         charged = fee, paid_in(row.product_id) if fee is not None else ""
         return [Fill(session.exchange, *about, _LIQUIDITY.get(row.liquidity_indicator, ""), *charged, late=late)]
 
-    events = read_rows(page.fills, one, FILLS)[::-1]
-    left = (whole_number(query.get("left")) or 0) - len(page.fills)
-    if since is None and left > 0 and page.cursor and page.fills and page.cursor != query.get("cursor"):
-        limit = min(left, ROWS_PER_PAGE)
-        path = f"{FILLS}?limit={limit}&cursor={page.cursor}#left={left}"
-        return [*events, _fetch(session.settings, path, fetch.channel)]
-    return events
+    events = answered.rows(page.fills, one)[::-1]
+    left = (answered.number("left") or 0) - len(page.fills)
+    if since is not None or left <= 0 or not page.fills:
+        return events
+    return [*events, *following(answered, "cursor", page.cursor, limit=min(left, ROWS_PER_PAGE), left=left)]
 
 
-def read_accounts(
-    session: SessionView, fetch: Fetch, body: bytes, query: Mapping[str, str], at: int
-) -> Sequence[Event | Fetch]:
-    """A page of funds, several wallets of one currency as one."""
-    page = _page(body)
-    funds: dict[str, tuple[Decimal, Decimal]] = {}
+def _read_accounts(answered: Answered[bytes]) -> Read:
+    """A page of funds; after the last one follow the balances: the wallets of a currency lie on any of them."""
+    session, page = answered.session, _accounts(answered.content)
+    funds: dict[str, tuple[Decimal, Decimal]] = session.memory.funds if session.memory is not None else {}
+    if "cursor" not in answered.query:
+        funds.clear()
 
     def one(raw: Raw) -> Sequence[Event]:
         row = _wallet(raw)
@@ -202,12 +216,20 @@ def read_accounts(
         funds[row.currency] = before[0] + free, before[1] + held
         return ()
 
-    events = read_rows(page.accounts, one, ACCOUNTS)
+    events = answered.rows(page.accounts, one)
+    further = following(answered, "cursor", page.cursor)
+    if further and session.memory is not None:
+        return [*events, *further]
     for currency, (free, held) in funds.items():
         amounts = free + held, free, held
-        events.append(Balance(session.exchange, currency, None, at, session.account, *amounts))
-    path = f"{ACCOUNTS}?limit={ROWS_PER_PAGE}"
-    return [*events, *_following(session, fetch, path, page.cursor, query)]
+        events.append(Balance(session.exchange, currency, None, answered.at, session.account, *amounts))
+    return [*events, *further]
 
 
-READERS: dict[str, Callable[..., Sequence[Any]]] = {ORDERS: read_orders, FILLS: read_fills, ACCOUNTS: read_accounts}
+READERS: dict[str, Callable[[Answered[bytes]], Read]] = {
+    ORDERS: _read_orders,
+    FILLS: _read_fills,
+    f"{ORDER}*": _read_order,
+    ACCOUNTS: _read_accounts,
+}
+"""Who reads the answer of each path."""

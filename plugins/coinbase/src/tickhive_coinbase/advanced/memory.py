@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from attrs import define, evolve, field
@@ -17,13 +18,15 @@ from tickhive_coinbase.asked import Asked
 @define(eq=False)
 class Memory(Asked):
     """Besides what was asked for: ``shared`` are the markets, by symbol, that other instruments have part in, each with
-    its native name; ``candles`` the last one of each product; ``listed`` the products as ``status`` last told them.
+    its native name; ``candles`` the last one of each product; ``listed`` the products as ``status`` last told them;
+    ``funds`` what the pages of a list of wallets said so far, by currency: what is free, and what is held.
     """
 
     shared: dict[str, str] = field(factory=dict)
     candles: dict[str, Candle] = field(factory=dict)
     listed: dict[str, Instrument] = field(factory=dict)
     fills: FillCounts = field(factory=FillCounts)
+    funds: dict[str, tuple[Decimal, Decimal]] = field(factory=dict)
 
     def handed_round(self, name: str, events: Sequence[Event]) -> list[Event]:
         """Give each event of a shared market to all who asked for it, under the symbols they asked by."""

@@ -74,8 +74,8 @@ def trades(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
     for each in push.events:
         for row in reversed(each.trades):
             symbol, price, size = symbols.get(row.product_id, row.product_id), positive[row.price], positive[row.size]
-            timestamp = round(row.time.timestamp() * 1e6) * 1_000
-            events.append(Trade(exchange, symbol, timestamp, at, row.trade_id, TAKER[row.side], price, size))
+            about = exchange, symbol, nanos(row.time), at, row.trade_id, TAKER[row.side]
+            events.append(Trade(*about, price, size))
     return session.memory.handed_round("market_trades", events) if session.memory.shared else events
 
 
@@ -257,8 +257,10 @@ _beat = _decoder(Push[Raw])
 
 
 def heartbeats(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
-    """``heartbeats``: once a second."""
-    return [Numbered(_beat(frame).sequence_num), Alive()]
+    """``heartbeats``: once a second, and the moment to tell which fills are waited for no more."""
+    events: list[Event] = [Numbered(_beat(frame).sequence_num), Alive()]
+    fills = session.memory.fills
+    return [*events, *fills.given_up(session.exchange, at)] if fills.lost else events
 
 
 READERS: dict[str, Reader] = {

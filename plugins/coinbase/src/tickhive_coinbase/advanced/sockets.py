@@ -9,6 +9,7 @@ import msgspec
 
 from tickhive.channels import Channel, DataType
 from tickhive.plugin import Credentials, Dial, Fetch, Heartbeat, Request, SessionView, hookimpl
+from tickhive.plugin.spreading import spread
 from tickhive_coinbase.advanced.account_rest import latest_fills
 from tickhive_coinbase.advanced.channels import POLLED, wire_for
 from tickhive_coinbase.advanced.memory import Memory
@@ -16,8 +17,8 @@ from tickhive_coinbase.advanced.rest import market_of
 from tickhive_coinbase.advanced.settings import NAME, CoinbaseSettings
 from tickhive_coinbase.advanced.tokens import PARTS, token
 from tickhive_coinbase.asked import cut, grouped, ours
-from tickhive_coinbase.spreading import refuse_half_a_key, refuse_pairs, spread
-from tickhive_coinbase.wires import Key, Wire
+from tickhive_coinbase.conditions import refuse_half_a_key, refuse_pairs
+from tickhive_coinbase.wires import Key, Wire, seats
 
 PRODUCTS_PER_REQUEST = 100
 HEARTBEAT = Heartbeat(after=15.0)
@@ -41,12 +42,12 @@ def connect(
         Dial(
             shard.key,
             (settings.socket(shard.place),),
-            tuple(shard.channels),
+            shard.channels,
             heartbeat=HEARTBEAT,
             upkeep=_upkeep(shard.channels, settings),
             max_size=MAX_MESSAGE,
         )
-        for shard in spread(streamed, dials, wire_for, settings.channels_per_connection)
+        for shard in spread(seats(streamed, wire_for), dials, settings.channels_per_connection)
     ]
 
 

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from tickhive.channels import EVERY, DataType
 from tickhive.plugin import Event, Goodbye, Malformed, SessionView, Unknown, hookimpl
 from tickhive.plugin.reading import UNREADABLE, Text
+from tickhive_coinbase.exchange.account import ABOUT as ACCOUNT_ABOUT
 from tickhive_coinbase.exchange.account import READERS as ACCOUNT
+from tickhive_coinbase.exchange.account import missed_match
 from tickhive_coinbase.exchange.pushes import READERS, Reader
 from tickhive_coinbase.refusals import is_farewell
 
@@ -37,7 +40,14 @@ class _Kind(Struct, gc=False):
     type: Text = ""
 
 
+class _Product(Struct, gc=False):
+    product_id: Text = ""
+
+
+_ABOUT = {"snapshot": DataType.ORDERBOOK, "l2update": DataType.ORDERBOOK, "match": DataType.TRADE}
+
 _control = msgspec.json.Decoder(_Control).decode
+_product = msgspec.json.Decoder(_Product).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 
 
@@ -67,7 +77,7 @@ def _by_start(readers: dict[str, Reader]) -> dict[bytes, Reader]:
 
 _MARKET = READERS | _TALK
 # An account's messages are called like the market's, so they come on sockets of their own.
-_ACCOUNT = {"heartbeat": READERS["heartbeat"]} | ACCOUNT | _TALK
+_ACCOUNT = ACCOUNT | _TALK
 _MARKET_STARTS, _ACCOUNT_STARTS = _by_start(_MARKET), _by_start(_ACCOUNT)
 
 
@@ -94,7 +104,26 @@ def _carefully(session: SessionView, frame: bytes, at: int) -> Sequence[Event]:
     try:
         return reader(frame, session, at)
     except UNREADABLE as error:
-        return [Malformed(f"{kind}: {_short(error)}")]
+        subject = _subject(session, kind, frame)
+        malformed = Malformed(f"{kind}: {_short(error)}", *subject)
+        if kind == "match" and session.memory.account and subject:
+            return [malformed, *missed_match(session, subject[1], malformed.why, at)]
+        return [malformed]
+
+
+def _subject(session: SessionView, kind: str, frame: bytes) -> tuple[DataType, str] | tuple[()]:
+    """What a message that cannot be read was about: in a book, no number of the next one tells that it is missing. An
+    account's is about every symbol where it names none.
+    """
+    account = session.memory.account
+    data_type = (ACCOUNT_ABOUT if account else _ABOUT).get(kind)
+    try:
+        native = _product(frame).product_id
+    except UNREADABLE:
+        native = ""
+    if data_type is None or not (native or account):
+        return ()
+    return data_type, session.instruments.symbols.get(native, native) or EVERY
 
 
 def _short(error: Exception) -> str:

@@ -10,12 +10,13 @@ from tickhive_coinbase.exchange.login import sign
 from tickhive_coinbase.exchange.parsing import parse
 from tickhive_coinbase.exchange.rest import backfill, instruments, limits, read, snapshot
 from tickhive_coinbase.exchange.settings import REST, RETIRED_HOSTS, SOCKETS, CoinbaseExchangeSettings
-from tickhive_coinbase.exchange.sockets import connect, memory, subscribe, unsubscribe
+from tickhive_coinbase.exchange.sockets import connect, heartbeat, memory, subscribe, unsubscribe
 from tickhive_coinbase.refusals import refused
 
 __all__ = [
     "backfill",
     "connect",
+    "heartbeat",
     "hosts",
     "instruments",
     "limits",

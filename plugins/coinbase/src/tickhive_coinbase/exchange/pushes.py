@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from tickhive.channels import EVERY, DataType
 from tickhive.events import BookDelta, BookSnapshot, InstrumentUpdate, Level, Quote, Ticker, Trade
-from tickhive.plugin import Alive, Event, Malformed, SessionView
+from tickhive.plugin import Alive, Event, LastTrade, Malformed, SessionView
 from tickhive.plugin.reading import UNREADABLE, Count, Numeral, Text, number, positive
 from tickhive_coinbase.exchange.instruments import ProductRow, instrument
 from tickhive_coinbase.values import TAKER, Moment, nanos
@@ -51,8 +51,8 @@ def trade(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
     row = _match(frame)
     native = row.product_id
     symbol, price, size = session.instruments.symbols.get(native, native), positive[row.price], positive[row.size]
-    timestamp = round(row.time.timestamp() * 1e6) * 1_000
-    return [Trade(session.exchange, symbol, timestamp, at, str(row.trade_id), TAKER[row.side], price, size)]
+    about = session.exchange, symbol, nanos(row.time), at, str(row.trade_id), TAKER[row.side]
+    return [Trade(*about, price, size)]
 
 
 class Update(Struct, gc=False):
@@ -136,9 +136,23 @@ def ticker(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
     return events
 
 
+class Beat(Struct, gc=False):
+    """A sign of life of one product. One that never traded has no last trade."""
+
+    product_id: Text
+    last_trade_id: Count = 0
+
+
+_beat = _decoder(Beat)
+
+
 def heartbeat(frame: bytes, session: SessionView, at: int) -> Sequence[Event]:
-    """``heartbeat``: once a second."""
-    return _ALIVE
+    """``heartbeat``: once a second. It shows a match that was dropped before the next one does."""
+    row = _beat(frame)
+    native = row.product_id
+    if not row.last_trade_id or not session.memory.wants(("matches", native), DataType.TRADE):
+        return _ALIVE
+    return [LastTrade(session.instruments.symbols.get(native, native), str(row.last_trade_id))]
 
 
 class Status(Struct, gc=False):

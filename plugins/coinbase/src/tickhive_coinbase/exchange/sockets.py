@@ -7,15 +7,17 @@ from typing import Any
 
 import msgspec
 
-from tickhive.channels import Channel
-from tickhive.plugin import Credentials, Dial, Heartbeat, Request, SessionView, hookimpl
+from tickhive.channels import Channel, DataType
+from tickhive.plugin import Credentials, Dial, Fetch, Heartbeat, Request, SessionView, hookimpl
+from tickhive.plugin.spreading import spread
 from tickhive_coinbase.asked import cut, grouped, ours
+from tickhive_coinbase.conditions import refuse_half_a_key, refuse_pairs
+from tickhive_coinbase.exchange.account_rest import wanted_fills
 from tickhive_coinbase.exchange.channels import wire_for
 from tickhive_coinbase.exchange.login import PARTS, signed
 from tickhive_coinbase.exchange.memory import Memory
 from tickhive_coinbase.exchange.settings import NAME, CoinbaseExchangeSettings
-from tickhive_coinbase.spreading import refuse_half_a_key, refuse_pairs, spread
-from tickhive_coinbase.wires import Key, Wire
+from tickhive_coinbase.wires import Key, Wire, seats
 
 PRODUCTS_PER_REQUEST = 100
 HEARTBEAT = Heartbeat(after=15.0)
@@ -40,9 +42,28 @@ def connect(
     if settings.direct and channels and credentials is None:
         raise ValueError(f"{NAME}: the direct sockets let in only those who sign in: name an account")
     return [
-        Dial(shard.key, (settings.socket,), tuple(shard.channels), heartbeat=HEARTBEAT, max_size=MAX_MESSAGE)
-        for shard in spread(channels, dials, wire_for, settings.channels_per_connection)
+        Dial(
+            shard.key,
+            (settings.socket,),
+            shard.channels,
+            heartbeat=HEARTBEAT,
+            upkeep=_upkeep(shard.channels, settings),
+            max_size=MAX_MESSAGE,
+        )
+        for shard in spread(seats(channels, wire_for), dials, settings.channels_per_connection)
     ]
+
+
+def _upkeep(channels: Sequence[Channel], settings: CoinbaseExchangeSettings) -> float | None:
+    """What the orders' messages do not say is looked for now and then."""
+    own = any(channel.data_type in (DataType.ORDER, DataType.FILL) for channel in channels)
+    return settings.fill_seconds if own else None
+
+
+@hookimpl
+def heartbeat(session: SessionView, at: int) -> Sequence[Fetch]:
+    """Read the fills that messages wait for. Life itself shows in the channel ``heartbeat``."""
+    return wanted_fills(session, at)
 
 
 @hookimpl
@@ -55,7 +76,8 @@ def memory() -> Memory:
 def subscribe(
     session: SessionView, channels: Sequence[Channel], credentials: Credentials | None, at: int
 ) -> Sequence[Request]:
-    """Ask for channels, one of the venue's in each request, and once for the heartbeat of one product.
+    """Ask for channels, one of the venue's in each request, and for heartbeats: of the products whose trades are asked
+    for, because matches may be dropped and a heartbeat names the last one; else of one product.
 
     One product that does not exist refuses a whole request, hence no more than needs be in one.
     """
@@ -66,17 +88,20 @@ def subscribe(
         auth = signed(credentials, at) if credentials and (wire.login or session.settings.direct) else {}
         for some in cut(keys, PRODUCTS_PER_REQUEST, memory.alone):
             memory.ask(wire, some)
-            requests.append(Request(_frame("subscribe", _about(session, wire, some) | auth), ours(some)))
-        if not memory.beating and not wire.whole:
-            memory.beat()
-            beat = {"product_ids": [next(iter(keys))[1]], "channels": ["heartbeat"]}
-            requests.append(Request(_frame("subscribe", beat | auth)))
+            about = _about(session, wire, some)
+            requests.append(Request(_frame("subscribe", about | auth), ours(some)))
+            if wire.data_type is DataType.TRADE or ("product_ids" in about and not memory.beating):
+                products = about["product_ids"][: None if wire.data_type is DataType.TRADE else 1]
+                memory.beat(products)
+                requests.append(
+                    Request(_frame("subscribe", {"product_ids": products, "channels": ["heartbeat"]} | auth))
+                )
     return requests
 
 
 @hookimpl
 def unsubscribe(session: SessionView, channels: Sequence[Channel]) -> Sequence[Request]:
-    """Give channels up. One that others of ours still need stays subscribed; the heartbeat always does."""
+    """Give channels up. One that others of ours still need stays subscribed; heartbeats always do."""
     memory: Memory = session.memory
     requests: list[Request] = []
     for wire, keys in grouped(channels, wire_for, _native).items():

@@ -46,7 +46,9 @@ $ tickhive verify acme
 pytest runs a test for each case and prints a [table](../howto/read-the-suites-table.md) at the end; `tickhive verify`
 needs neither pytest nor hypothesis and leaves out what is marked *slow* here. The plugin is tried against its own
 simulated venue (hook `venue`) and against recorded frames. Both happen in memory: nothing is connected, and time is
-moved by hand. What a plugin does not have is *not offered*, which is no failure.
+moved by hand. What a plugin does not have is *not offered*, which is no failure. Private data (balances, positions,
+orders, fills) is not rehearsed: simulated venues are not told of accounts, so what their events say is for a plugin's
+own tests.
 
 | attribute of the class | meaning |
 |---|---|
@@ -57,6 +59,7 @@ moved by hand. What a plugin does not have is *not offered*, which is no failure
 | `credentials` | `key`, `secret` and `passphrase` of no account, where made-up texts will not do: a private key, say |
 | `plugin` | a module or instance to be judged in place of an installed package |
 | `without` | cases to leave out, each with the reason: `{{"TH-604": "..."}}` |
+| `deadline_seconds` | how long a case may take before it is ended and has failed; 60 |
 
 ## Recordings
 

@@ -13,12 +13,12 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from writing import write_or_check
 
-from tickhive.plugin import contract, hookspecs
+from tickhive.plugin import answers, contract, hookspecs, paging, reading, spreading, subscribed
 from tickhive.plugin.validation import HOOKS
 
 DOCS = Path(__file__).resolve().parent
@@ -47,6 +47,8 @@ The examples below are one made-up exchange, Acme. They begin with
 {table}
 """
 
+HELPERS = (reading, answers, paging, spreading, subscribed)
+
 WHEN = {
     "connect": "a collector starts, and when what it collects changes",
     "parse": "a frame came",
@@ -60,7 +62,8 @@ WHEN = {
     "heartbeat": "every `Dial.upkeep` seconds",
     "sign": "before each attempt of a REST request",
     "snapshot": "no book streamed in, or a broken one cannot be asked for afresh; a private channel was confirmed",
-    "backfill": "trade ids jumped, candles were left out, or an order is open no more and nobody said how it ended",
+    "backfill": "trade ids jumped, candles were left out, fills were missed, or an order is open no more and nobody "
+    "said how it ended",
     "poll": "a collector starts, and when what it collects changes",
     "checksum": "a BookChecksum came for a live book",
     "settings": "the plugin is loaded",
@@ -143,6 +146,23 @@ def values() -> Iterator[str]:
             yield f"### {name}\n\n```text\n{call}\n```\n\n{markdown(value.__doc__)}\n"
 
 
+def helpers() -> Iterator[str]:
+    """One row per module that plugins may share: its first sentence, and the names it defines."""
+    for module in HELPERS:
+        tree = ast.parse(inspect.getsource(module))
+        sentence, _, _ = (ast.get_docstring(tree) or "").partition("\n")
+        names = [name for node in tree.body for name in _defined(node) if not name.startswith("_")]
+        names = [name for name in names if not isinstance(getattr(module, name), TypeVar)]
+        yield f"| `{module.__name__}` | {sentence} | {' '.join(f'`{name}`' for name in names)} |"
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+
+
 def _field(field: attrs.Attribute[Any]) -> str:
     if field.default is attrs.NOTHING:
         return f"{field.name}: {field.type}"
@@ -167,6 +187,12 @@ def page() -> str:
             "What hooks answer with and are given, importable from `tickhive.plugin`; market events are in "
             "[events](events.md).\n",
             *values(),
+            "## Helpers\n",
+            "What most plugins need; nobody has to use it. Unlike the rest of this page it follows tickhive's version, "
+            "not that of the [plugin API](plugin-api-policy.md).\n",
+            "| module | what it does | in it |\n|---|---|---|",
+            *helpers(),
+            "",
         ]
     )
 

@@ -30,6 +30,7 @@ LOOKS = 4
 """So many looks at least fall into the deadline of a call."""
 
 _FAREWELL_SECONDS = 5.0
+_GOODBYE_SECONDS = 0.1
 _log = get_logger("tickhive.watchdog")
 
 
@@ -183,6 +184,7 @@ class Watchdog:
         self._shortest = BEAT_SECONDS
         self._lock = threading.Lock()
         self._over: threading.Event | None = None
+        self._thread: threading.Thread | None = None
         self._failed = False
 
     @property
@@ -234,12 +236,16 @@ class Watchdog:
             with self._lock:
                 self._calls.remove(watch)
                 self._end_if_idle()
+                thread = self._thread if self._over is None else None
+            if thread is not None:
+                thread.join(_GOODBYE_SECONDS)  # it wakes up and goes: calls of applications leave no thread behind
 
     def _begin(self, deadline_seconds: float) -> None:
         self._shortest = min(self._shortest, deadline_seconds)
         if self._over is None:
             self._over = threading.Event()
-            threading.Thread(target=self._run, args=(self._over,), name="tickhive watchdog", daemon=True).start()
+            self._thread = threading.Thread(target=self._run, args=(self._over,), name="tickhive watchdog", daemon=True)
+            self._thread.start()
 
     def _end_if_idle(self) -> None:
         if not self._watches and not self._calls and self._over is not None:

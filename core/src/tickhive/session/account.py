@@ -234,8 +234,7 @@ class AccountDesk:
         causes = "; ".join(each for each in (cause, why) if each)
         gap = Gap(session.exchange, EVERY, None, at, channel.data_type, start, at, causes, params=channel.params)
         gap.filled = filled
-        session.statistics.gaps += 1
-        out.append(gap)
+        session.tell_of(gap, out)
 
     def _look_for_endings(self, channel: Channel, since: int, at: int, out: list[MarketEvent]) -> None:
         session = self._session
@@ -258,5 +257,4 @@ class AccountDesk:
         """Where nothing was heard of the order meanwhile, say so."""
         session, order = self._session, asked.order
         if session.feed.orders.forget(order):
-            session.statistics.gaps += 1
-            out.append(asked.gap)
+            session.tell_of(asked.gap, out)

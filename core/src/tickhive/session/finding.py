@@ -75,8 +75,7 @@ class HoleFinder:
         )  # fmt: skip
         hole = self._trade_hole(gap, at)
         if hole is None or not session.refill.open(hole, at, patient=True):
-            session.statistics.gaps += 1
-            out.append(gap)
+            session.tell_of(gap, out)
             self._give_up(gap)
 
     def interrupted(self, gap: Gap, before: MarketEvent, first: MarketEvent, at: int) -> bool:
@@ -128,8 +127,7 @@ class HoleFinder:
         if hole is not None and self._session.refill.open(hole, at, patient=series.cut is None):
             return
         if series.cut is not None or series.dense:
-            self._session.statistics.gaps += 1
-            out.append(gap)
+            self._session.tell_of(gap, out)
         series.trials += 1
 
     def _candles_interrupted(self, gap: Gap, before: Candle, first: Candle, at: int) -> bool:

@@ -163,5 +163,4 @@ class MissedFills:
         if not self._session.asking.topic(DataType.FILL, EVERY):
             return  # given up meanwhile
         gap.received = at
-        self._session.statistics.gaps += 1
-        out.append(gap)
+        self._session.tell_of(gap, out)

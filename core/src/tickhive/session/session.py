@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tickhive.channels import Channel, DataType, InstrumentTable
-from tickhive.events import MarketEvent
+from tickhive.events import Gap, MarketEvent
 from tickhive.plugin.contract import Answer, Credentials, Dial, Fetch, Request
 from tickhive.session.account import AccountDesk
 from tickhive.session.asking import Asking
@@ -252,6 +252,11 @@ class Session:
         """Hand out what became of subscriptions."""
         out += self._news
         self._news.clear()
+
+    def tell_of(self, gap: Gap, out: list[MarketEvent]) -> None:
+        """Hand out a hole, counted."""
+        self.statistics.gaps += 1
+        out.append(gap)
 
     def _hand_out(self, out: list[MarketEvent]) -> None:
         """Count what goes out, and tell what became of subscriptions."""

@@ -57,8 +57,7 @@ class StreamDesk:
 
     def gap(self, event: Gap, frame: bytes, at: int, out: list[MarketEvent]) -> None:
         """The plugin tells of a hole that nothing else would show."""
-        self._session.statistics.gaps += 1
-        out.append(event)
+        self._session.tell_of(event, out)
 
     def _begin(self, event: MarketEvent, key: Hashable, params: str, at: int, out: list[MarketEvent]) -> None:
         session = self._session
@@ -75,8 +74,7 @@ class StreamDesk:
             if resumed.known and self._was_delivered(event, resumed.before):
                 return
             if resumed.gap is not None and not session.finder.interrupted(resumed.gap, resumed.before, event, at):
-                session.statistics.gaps += 1
-                out.append(resumed.gap)
+                session.tell_of(resumed.gap, out)
         elif session.feed.continuity.unheard:
             self._heard_at_last(event, key, channels, params, at, out)
         if not isinstance(event, Candle) or session.finder.candle(event, at, out):
@@ -103,8 +101,7 @@ class StreamDesk:
         end = min(ends, default=at)
         if start < end:
             exchange, symbol, data_type = event.exchange, event.symbol, DATA_TYPE_OF[event.__class__]
-            session.statistics.gaps += 1
-            out.append(Gap(exchange, symbol, None, at, data_type, start, end, cause, params=params))
+            session.tell_of(Gap(exchange, symbol, None, at, data_type, start, end, cause, params=params), out)
 
     def unread(self, data_type: DataType, symbol: str, cause: str, at: int, out: list[MarketEvent]) -> None:
         """Something of a stream could not be read. Candles and numbered trades show by what follows what is missing."""
@@ -117,9 +114,8 @@ class StreamDesk:
             return
         last = session.line.last[CLASS_OF[data_type]].get(symbol)
         start = moment(last) if last is not None else None
-        session.statistics.gaps += 1
         params = channels[0].params
-        out.append(Gap(session.exchange, symbol, None, at, data_type, start, at, cause, params=params))
+        session.tell_of(Gap(session.exchange, symbol, None, at, data_type, start, at, cause, params=params), out)
 
     def quiet(self, cause: str, heard_at: int) -> None:
         """The socket is gone: what its channels that had brought nothing yet would have brought is not known."""
@@ -151,8 +147,7 @@ class StreamDesk:
                 continue
             gap = interruption_gap(before, first, data_type, params, cause, at)
             if not companion.finder.interrupted(gap, before, first, at):
-                self._session.statistics.gaps += 1
-                out.append(gap)
+                self._session.tell_of(gap, out)
 
     def leave(
         self, channel: Channel, since: int, at: int, out: list[MarketEvent], cause: str = "given up on its socket"
@@ -229,6 +224,6 @@ class StreamDesk:
             if kind is Trade and feed.trade_ids.consecutive(before.symbol):
                 continue  # the ids tell which trades were lost, and whether any were
             params = key[1] if isinstance(key, tuple) else ""
-            self._session.statistics.gaps += 1
             exchange, symbol, data_type = before.exchange, before.symbol, DATA_TYPE_OF[kind]
-            out.append(Gap(exchange, symbol, None, at, data_type, moment(before), at, cause, params=params))
+            gap = Gap(exchange, symbol, None, at, data_type, moment(before), at, cause, params=params)
+            self._session.tell_of(gap, out)
